@@ -1,0 +1,105 @@
+//! The exact side: oracles that label structures, and what can go wrong with them.
+
+use std::path::{Path, PathBuf};
+
+pub use crate::potential::Labels;
+use crate::structure::Structure;
+
+/// What the driver does about an oracle's failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Tried again; never counted as a rejection.
+    Transient,
+    /// A property of the structure itself, believed only after two cold starts agree: rejects, is counted and capped.
+    Unphysical,
+    /// Stops the run, resumable.
+    Fatal,
+}
+
+/// A label that could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum OracleError {
+    /// The oracle process ended, hung past its time, or gave no answer; another try may succeed.
+    #[error("{oracle}: {reason}")]
+    Transient {
+        /// The oracle's name.
+        oracle: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The oracle has no answer for this structure (not converged, atoms on top of each other, not finite).
+    #[error("{oracle}: no answer for this structure: {reason}")]
+    Unphysical {
+        /// The oracle's name.
+        oracle: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The oracle cannot work as configured.
+    #[error("{oracle}: {reason}")]
+    Fatal {
+        /// The oracle's name.
+        oracle: String,
+        /// What is wrong and what to do about it.
+        reason: String,
+    },
+}
+
+impl OracleError {
+    /// What the driver does about it.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Transient { .. } => Fault::Transient,
+            Self::Unphysical { .. } => Fault::Unphysical,
+            Self::Fatal { .. } => Fault::Fatal,
+        }
+    }
+}
+
+/// The folder one request may use, created on first use and never reused; removed after success, kept on failure.
+#[derive(Debug)]
+pub struct JobDir {
+    path: PathBuf,
+}
+
+impl JobDir {
+    /// A folder that is made when first asked for.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The folder's path, created if it does not exist.
+    pub fn create(&self) -> std::io::Result<&Path> {
+        std::fs::create_dir_all(&self.path)?;
+        Ok(&self.path)
+    }
+
+    /// The folder's path, whether or not it exists.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// What defines an oracle's potential-energy surface: code, version and every input that matters.
+///
+/// Stored with each label; a resume whose fingerprint differs is refused, naming the entry that changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Fingerprint(pub std::collections::BTreeMap<String, String>);
+
+/// An exact potential-energy surface, one instance per worker thread. A call may take hours and may fail.
+pub trait Oracle: Send {
+    /// The exact labels of a structure. `job` is this request's own folder; oracles that need no files leave it alone.
+    /// The energy is finite; forces are present unless the oracle has none.
+    fn label(&mut self, structure: &Structure, job: &JobDir) -> Result<Labels, OracleError>;
+
+    /// What defines the surface.
+    fn fingerprint(&self) -> Fingerprint;
+
+    /// Whether shifting all atoms together leaves the energy alone.
+    fn translation_invariant(&self) -> bool {
+        true
+    }
+
+    /// Told which chain the next requests belong to, so that an oracle with memory (wavefunctions) can keep them apart.
+    fn select_chain(&mut self, _chain: usize) {}
+}
