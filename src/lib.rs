@@ -7,6 +7,7 @@
 //! Energies are in eV, lengths in Å, masses in atomic mass units throughout; see [`units`].
 
 pub mod linear;
+pub mod network;
 pub mod oracle;
 pub mod potential;
 pub mod rng;
