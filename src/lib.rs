@@ -8,6 +8,7 @@
 
 pub mod dynamics;
 pub mod linear;
+pub mod network;
 pub mod oracle;
 pub mod potential;
 pub mod rng;
