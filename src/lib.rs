@@ -8,6 +8,7 @@
 
 pub mod descriptor;
 pub mod linear;
+pub mod network;
 pub mod oracle;
 pub mod potential;
 pub mod rng;
