@@ -6,10 +6,14 @@
 //!
 //! Energies are in eV, lengths in Å, masses in atomic mass units throughout; see [`units`].
 
+pub mod analysis;
+pub mod descriptor;
+pub mod dynamics;
 pub mod linear;
 pub mod network;
 pub mod oracle;
 pub mod potential;
 pub mod rng;
+pub mod sampling;
 pub mod structure;
 pub mod units;
