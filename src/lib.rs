@@ -13,4 +13,5 @@ pub mod oracle;
 pub mod potential;
 pub mod rng;
 pub mod structure;
+pub mod training;
 pub mod units;

@@ -79,7 +79,9 @@ impl SymmetryFunction {
                     Neighbours::Element(element) => known(element),
                     Neighbours::Weighted => true,
                 },
-                Self::Angular { pairs, lambda, zeta, .. } => {
+                Self::Angular {
+                    pairs, lambda, zeta, ..
+                } => {
                     let elements = match pairs {
                         Pairs::Elements(a, b) => known(a) && known(b),
                         Pairs::Weighted => true,

@@ -46,7 +46,9 @@ pub enum DescriptorError {
         rule: &'static str,
     },
     /// An element without any symmetry function.
-    #[error("[descriptor] no symmetry function has `{0}` as its central element: list some, or set preset = \"standard\"")]
+    #[error(
+        "[descriptor] no symmetry function has `{0}` as its central element: list some, or set preset = \"standard\""
+    )]
     NoFunctions(Species),
     /// No elements.
     #[error("a descriptor needs at least one element")]
@@ -228,13 +230,7 @@ impl Descriptor {
             .collect()
     }
 
-    fn features_of(
-        &self,
-        structure: &Structure,
-        list: &NeighbourList,
-        elements: &[usize],
-        i: usize,
-    ) -> AtomFeatures {
+    fn features_of(&self, structure: &Structure, list: &NeighbourList, elements: &[usize], i: usize) -> AtomFeatures {
         let element = elements[i];
         let functions = self.functions.get(element).map_or(&[][..], Vec::as_slice);
         let mut around = environment::surroundings(structure, list, elements, i, self.cutoff);
@@ -254,7 +250,13 @@ impl Descriptor {
         i: usize,
     ) -> Vec<f64> {
         let around = environment::surroundings(structure, list, elements, i, self.cutoff);
-        reference::evaluate(&self.functions[elements[i]], &self.cutoff_function, &self.numbers, &around).0
+        reference::evaluate(
+            &self.functions[elements[i]],
+            &self.cutoff_function,
+            &self.numbers,
+            &around,
+        )
+        .0
     }
 
     /// Adds what one atom's energy gradient dE/dG contributes to all forces and to the virial dE/dε.
@@ -306,13 +308,25 @@ fn check_ranges(config: &DescriptorConfig) -> Result<(), DescriptorError> {
         }
     }
     if !(1..=200).contains(&config.radial_count) {
-        return fail("radial-count", config.radial_count.to_string(), "it must lie between 1 and 200");
+        return fail(
+            "radial-count",
+            config.radial_count.to_string(),
+            "it must lie between 1 and 200",
+        );
     }
     if config.angular_count > 50 {
-        return fail("angular-count", config.angular_count.to_string(), "it must be at most 50");
+        return fail(
+            "angular-count",
+            config.angular_count.to_string(),
+            "it must be at most 50",
+        );
     }
     if !(1..=6).contains(&config.angular_degree) {
-        return fail("angular-degree", config.angular_degree.to_string(), "it must lie between 1 and 6");
+        return fail(
+            "angular-degree",
+            config.angular_degree.to_string(),
+            "it must lie between 1 and 6",
+        );
     }
     Ok(())
 }

@@ -155,7 +155,11 @@ impl NeuralPotential {
             Err(NeuralError::NotFinite(part.to_owned()))
         };
         fits("the scaling", self.scaling.len(), elements)?;
-        fits("the list of reference energies", self.reference_energies.len(), elements)?;
+        fits(
+            "the list of reference energies",
+            self.reference_energies.len(),
+            elements,
+        )?;
         finite("the list of reference energies", &self.reference_energies)?;
         if let Some(linear) = &self.linear {
             fits("the linear path", linear.len(), elements)?;
@@ -206,8 +210,7 @@ impl NeuralPotential {
             path: path.clone(),
             source,
         })?;
-        let potential: Self =
-            serde_json::from_slice(&text).map_err(|source| NeuralError::Format { path, source })?;
+        let potential: Self = serde_json::from_slice(&text).map_err(|source| NeuralError::Format { path, source })?;
         potential.check()?;
         Ok(potential)
     }
@@ -287,7 +290,10 @@ impl NeuralPotential {
         let bounded = |x: &f64| x.abs() < 1e6;
         let placed = structure.positions.iter().flatten().all(bounded)
             && structure.cell.vectors().iter().flatten().all(bounded)
-            && structure.positions.iter().all(|p| structure.cell.fractional(*p).iter().all(bounded));
+            && structure
+                .positions
+                .iter()
+                .all(|p| structure.cell.fractional(*p).iter().all(bounded));
         let heights = structure.cell.heights();
         let reach = self.descriptor.cutoff() + Workspace::SKIN;
         let images: f64 = (0..3)
