@@ -1,5 +1,7 @@
 //! The exact side: oracles that label structures, and what can go wrong with them.
 
+pub mod analytic;
+
 use std::path::{Path, PathBuf};
 
 pub use crate::potential::Labels;

@@ -90,6 +90,13 @@ pub struct Spread {
     pub forces: Vec<f64>,
 }
 
+/// The variance of at least two values, divided by their number less one.
+fn variance(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let count = values.clone().count() as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    values.map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)
+}
+
 /// A learnt potential. Its parts are public for training to fill; [`NeuralPotential::new`] checks that they fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -220,7 +227,7 @@ impl NeuralPotential {
         &self,
         element: usize,
         members: &[Member],
-        inputs: ArrayView2<f64>,
+        inputs: &ArrayView2<f64>,
         energies: &mut [f64],
         mut gradients: ArrayViewMut2<f64>,
         scratch: &mut Vec<f64>,
@@ -242,7 +249,7 @@ impl NeuralPotential {
         let mut own_energies = vec![0.0; energies.len()];
         let mut own_gradients = Array2::zeros(gradients.raw_dim());
         for network in members.iter().filter_map(|member| member[element].as_ref()) {
-            network.evaluate(inputs, &mut own_energies, own_gradients.view_mut(), scratch);
+            network.evaluate(*inputs, &mut own_energies, own_gradients.view_mut(), scratch);
             for (energy, own) in energies.iter_mut().zip(&own_energies) {
                 *energy += share * own;
             }
@@ -270,7 +277,7 @@ impl NeuralPotential {
             let inputs = ArrayView2::from_shape((1, count), &values).expect("one atom's functions");
             let mut atomic = [0.0];
             let mut gradient = Array2::zeros((1, count));
-            self.atomic_energies(element, members, inputs, &mut atomic, gradient.view_mut(), scratch);
+            self.atomic_energies(element, members, &inputs, &mut atomic, gradient.view_mut(), scratch);
             energy += atomic[0];
             let mut gradient = gradient.into_raw_vec_and_offset().0;
             for (slope, factor) in gradient.iter_mut().zip(&self.scaling[element].factor) {
@@ -314,25 +321,22 @@ impl NeuralPotential {
         let elements = self.admissible(structure)?;
         let mut scratch = std::mem::take(&mut workspace.scratch);
         let list = workspace.verlet(self.descriptor.cutoff()).update(structure);
-        let opinions: Vec<(f64, Vec<Vec3>)> = self
-            .members
-            .iter()
-            .map(|member| {
-                let only = std::slice::from_ref(member);
-                let (energy, forces, _) = self.total(only, structure, &elements, list, &mut scratch);
-                (energy, forces)
-            })
-            .collect();
+        let mut energies = Vec::new();
+        let mut forces = Vec::new();
+        for member in &self.members {
+            let only = std::slice::from_ref(member);
+            let (energy, own, _) = self.total(only, structure, &elements, list, &mut scratch);
+            energies.push(energy);
+            forces.push(own);
+        }
         workspace.scratch = scratch;
-        let count = opinions.len() as f64;
-        let variance = |value: &dyn Fn(&(f64, Vec<Vec3>)) -> f64| {
-            let mean = opinions.iter().map(value).sum::<f64>() / count;
-            opinions.iter().map(|o| (value(o) - mean).powi(2)).sum::<f64>() / (count - 1.0)
-        };
         Some(Spread {
-            energy: variance(&|o| o.0).sqrt(),
+            energy: variance(energies.iter().copied()).sqrt(),
             forces: (0..structure.len())
-                .map(|i| (0..3).map(|k| variance(&|o| o.1[i][k])).sum::<f64>().sqrt())
+                .map(|i| {
+                    let component = |k: usize| variance(forces.iter().map(|own| own[i][k]));
+                    (0..3).map(component).sum::<f64>().sqrt()
+                })
                 .collect(),
         })
     }
