@@ -122,6 +122,28 @@ struct PendingTraining {
     journalled: Option<Generation>,
 }
 
+/// Where a chain stands in its learning block.
+enum Block {
+    /// Inside it.
+    Within,
+    /// At its end, waiting for the other chains.
+    Waiting,
+    /// All chains have just entered the next one.
+    Begun,
+}
+
+/// What a chain's step brings to its round.
+struct Contribution {
+    /// New labelled structures.
+    frames: Vec<Arc<LabelledStructure>>,
+    /// Oracle calls.
+    labels: u64,
+    /// Whether a network's proposal was accepted; `None` for hybrid Monte Carlo on the oracle.
+    accepted: Option<bool>,
+    /// Where the chain stood after it.
+    settled: Structure,
+}
+
 /// What a chain's next step is.
 enum Next {
     Blocked,
@@ -152,8 +174,8 @@ pub struct Driver {
     block: u32,
     /// Rounds of the present block that all chains have decided.
     rounds: u64,
-    /// Labelled structures of rounds that are not complete, by (round, chain).
-    early: BTreeMap<(u64, usize), Option<(Arc<LabelledStructure>, bool)>>,
+    /// What each chain brought to rounds that are not in the data set yet, by (round, chain).
+    early: BTreeMap<(u64, usize), Contribution>,
     frames: Vec<Arc<LabelledStructure>>,
     /// Latest accepted structures, to tune from.
     settled: Vec<Structure>,
@@ -163,9 +185,10 @@ pub struct Driver {
     journalled_generations: Vec<Generation>,
     pending_training: std::collections::VecDeque<PendingTraining>,
     bootstrapped: bool,
+    bootstrap_queue: std::collections::VecDeque<RequestId>,
     bootstrap_waiting: usize,
     bootstrap_replies: BTreeMap<RequestId, (Structure, Option<Reply>)>,
-    labels_at_freeze: u64,
+    labels_before_sampling: u64,
 
     trainer: Option<Trainer>,
     pool: Option<Pool<RequestId>>,
@@ -178,7 +201,6 @@ pub struct Driver {
     last_failure: Option<OracleError>,
     ess_reached: Option<f64>,
     out_of_time: bool,
-    replaying: bool,
 }
 
 impl Driver {
@@ -258,9 +280,10 @@ impl Driver {
             journalled_generations: Vec::new(),
             pending_training: std::collections::VecDeque::new(),
             bootstrapped: false,
+            bootstrap_queue: std::collections::VecDeque::new(),
             bootstrap_waiting: 0,
             bootstrap_replies: BTreeMap::new(),
-            labels_at_freeze: 0,
+            labels_before_sampling: 0,
             trainer: None,
             pool: None,
             happenings: unbounded(),
@@ -272,7 +295,6 @@ impl Driver {
             last_failure: None,
             ess_reached: None,
             out_of_time: false,
-            replaying: resumed,
         };
         if !resumed {
             driver.write_header()?;
@@ -375,7 +397,7 @@ impl Driver {
     fn work(&mut self, observer: &mut dyn Observer) -> Result<Finish, RunError> {
         let mut stopping: Option<String> = None;
         let mut last_look = Instant::now();
-        self.begin_bootstrap()?;
+        self.queue_bootstrap();
         loop {
             if stopping.is_none() {
                 stopping = self.stop_reason();
@@ -416,21 +438,17 @@ impl Driver {
     }
 
     fn completion(&self) -> String {
-        match (self.ess_reached, self.plan.sampling.max_labels) {
-            (Some(ess), _) => format!("effective sample size {ess:.0} reached"),
-            (None, Some(most)) if self.store_labels() + self.sampling_labels() >= most => {
-                format!("label budget of {most} spent")
-            }
+        if let Some(ess) = self.ess_reached {
+            return format!("effective sample size {ess:.0} reached");
+        }
+        let short = self
+            .chains
+            .iter()
+            .any(|chain| (chain.energies.len() as u64) < self.plan.sampling.steps);
+        match self.plan.sampling.max_labels {
+            Some(most) if short => format!("the budget of {most} labels leaves no room for another step"),
             _ => "all steps done".to_owned(),
         }
-    }
-
-    fn store_labels(&self) -> u64 {
-        self.labels_at_freeze
-    }
-
-    fn sampling_labels(&self) -> u64 {
-        self.chains.iter().map(|chain| chain.sampling_labels).sum()
     }
 
     /// Oracle calls so far, in all phases.
@@ -485,7 +503,6 @@ impl Driver {
         if recorded && self.store.request(&id).is_none() {
             self.store.record_request(id, &structure.positions, proposal)?;
         }
-        self.replaying = false;
         let request = PoolRequest {
             id,
             name: id.to_string(),
@@ -529,7 +546,7 @@ impl Driver {
     // ---- bootstrap ---------------------------------------------------------------------------------------------
 
     /// Labels of the starts and, where a network is to be learned, of displaced copies.
-    fn begin_bootstrap(&mut self) -> Result<(), RunError> {
+    fn queue_bootstrap(&mut self) {
         let mut wanted: Vec<(RequestId, Structure)> = Vec::new();
         for chain in 0..self.chains.len() {
             // Chains that start together share one label.
@@ -554,13 +571,32 @@ impl Driver {
             }
         }
         for (id, structure) in wanted {
+            self.bootstrap_queue.push_back(id);
+            self.bootstrap_replies.insert(id, (structure, None));
+        }
+    }
+
+    /// Sends what the workers can take of the bootstrap structures.
+    fn pump_bootstrap(&mut self, stopping: bool) -> Result<(), RunError> {
+        while self.bootstrap_waiting < 2 * self.plan.workers.max(1) {
+            let Some(id) = self.bootstrap_queue.front().copied() else {
+                break;
+            };
+            if stopping || !self.may_begin_label() {
+                return Ok(());
+            }
+            self.bootstrap_queue.pop_front();
+            let Some(structure) = self.bootstrap_replies.get(&id).map(|(structure, _)| structure.clone()) else {
+                continue;
+            };
             let reply = self.ask(id, &structure, None, true, None)?;
             if reply.is_none() {
                 self.bootstrap_waiting += 1;
+            } else if let Some(entry) = self.bootstrap_replies.get_mut(&id) {
+                entry.1 = reply;
             }
-            self.bootstrap_replies.insert(id, (structure, reply));
         }
-        if self.bootstrap_waiting == 0 {
+        if self.bootstrap_waiting == 0 && self.bootstrap_queue.is_empty() {
             self.end_bootstrap()?;
         }
         Ok(())
@@ -617,11 +653,9 @@ impl Driver {
         }
         self.settled = self.plan.starts.clone();
         self.bootstrapped = true;
-        self.labels_at_freeze = self.labels_spent();
-        if self.learns() {
-            if self.bootstrap_trajectories() == 0 {
-                self.train(0, 1, false)?;
-            }
+        self.labels_before_sampling = self.labels_spent();
+        if self.learns() && self.bootstrap_trajectories() == 0 {
+            self.train(0, 1, false)?;
         }
         Ok(())
     }
@@ -655,6 +689,7 @@ impl Driver {
             seed: self.plan.environment.seed,
             starts: self.settled.clone(),
             current,
+            tuned_at: self.generations.last().and_then(|generation| generation.tuned_at),
             freeze,
             restore,
         };
@@ -711,17 +746,16 @@ impl Driver {
                 kept_previous: fitted.kept_previous.is_some(),
                 validation_error: fitted.validation_error,
                 trajectory: reply.trajectory,
+                tuned_at: reply.tuned_at,
                 reason: reply.reason,
             };
             self.learning.append(&LearningRecord::Generation(generation.clone()))?;
             generation
         };
         self.networks.insert(generation.generation, fitted.potential);
-        // Older networks are only needed while a replay may still ask for them.
-        if !self.replaying {
-            let keep = generation.generation.saturating_sub(2);
-            self.networks.retain(|number, _| *number >= keep);
-        }
+        // A chain that lags behind may still ask for the last few.
+        let keep = generation.generation.saturating_sub(3);
+        self.networks.retain(|number, _| *number >= keep);
         self.generations.push(generation);
         Ok(())
     }
@@ -742,23 +776,16 @@ impl Driver {
                 return Ok(());
             }
             for chain in 0..self.chains.len() {
-                let Some(entry) = self.early.remove(&(round, chain)) else {
-                    continue;
-                };
-                if let Some((frame, accepted)) = entry {
-                    if accepted {
-                        self.settled[chain] = frame.structure.clone();
-                    }
-                    self.recent.push(accepted);
-                    self.frames.push(frame);
-                } else {
-                    self.recent.push(false);
+                if let Some(brought) = self.early.remove(&(round, chain)) {
+                    self.settled[chain] = brought.settled;
+                    self.recent.extend(brought.accepted);
+                    self.frames.extend(brought.frames);
+                    self.labels_before_sampling += brought.labels;
                 }
             }
             let excess = self.recent.len().saturating_sub(WINDOW.max(self.chains.len()));
             self.recent.drain(..excess);
             self.rounds = round;
-            self.labels_at_freeze = self.labels_spent();
             if round < self.bootstrap_trajectories() {
                 continue;
             }
@@ -778,7 +805,7 @@ impl Driver {
             };
             let schedule = learning.schedule;
             let action = schedule.after_round(
-                self.labels_at_freeze as usize,
+                self.labels_before_sampling as usize,
                 newest.as_ref(),
                 self.plan.environment.thermal_energy,
                 &self.recent,
@@ -850,12 +877,6 @@ impl Driver {
                     let Some(generation) = current else {
                         return Next::Blocked;
                     };
-                    if sampling
-                        .max_labels
-                        .is_some_and(|most| self.labels_at_freeze + self.chains.len() as u64 > most)
-                    {
-                        return Next::Finished;
-                    }
                     return Next::Step {
                         id: id(Phase::Learning, Some(generation.generation)),
                         plan: generation.trajectory,
@@ -873,7 +894,7 @@ impl Driver {
             _ => 1,
         };
         let affordable = sampling.max_labels.map_or(u64::MAX, |most| {
-            most.saturating_sub(self.labels_at_freeze) / (self.chains.len() as u64 * labels_a_step)
+            most.saturating_sub(self.labels_before_sampling) / (self.chains.len() as u64 * labels_a_step)
         });
         if sampled >= sampling.steps.min(affordable) || self.ess_reached.is_some() {
             return Next::Finished;
@@ -924,6 +945,9 @@ impl Driver {
     /// Starts whatever can be started; with `stopping` nothing new, but what is journalled still takes effect.
     fn pump(&mut self, stopping: bool) -> Result<(), RunError> {
         if !self.bootstrapped {
+            self.pump_bootstrap(stopping)?;
+        }
+        if !self.bootstrapped {
             return Ok(());
         }
         loop {
@@ -939,12 +963,15 @@ impl Driver {
 
     /// One move of an idle chain; whether anything moved.
     fn pump_chain(&mut self, chain: usize, stopping: bool) -> Result<bool, RunError> {
-        if !matches!(self.chains[chain].activity, Activity::Idle) || self.chains[chain].finished {
+        if !matches!(self.chains[chain].activity, Activity::Idle) {
             return Ok(false);
         }
         self.look_at_ess();
-        if self.begin_block(chain) {
-            return Ok(true);
+        match self.begin_block(chain) {
+            Block::Begun => return Ok(true),
+            Block::Waiting => return Ok(false),
+            Block::Within if self.chains[chain].finished => return Ok(false),
+            Block::Within => {}
         }
         let (id, plan, potential) = match self.next(chain) {
             Next::Blocked => return Ok(false),
@@ -1011,7 +1038,7 @@ impl Driver {
     }
 
     /// Moves into the next block where the chain has come to the end of the present one.
-    fn begin_block(&mut self, chain: usize) -> bool {
+    fn begin_block(&mut self, chain: usize) -> Block {
         let ends_here = |this: &Chain, block: u32| {
             this.block_ends
                 .get(block as usize)
@@ -1019,37 +1046,32 @@ impl Driver {
         };
         // A block begins when all chains have come to the end of the last.
         if !ends_here(&self.chains[chain], self.block) {
-            return false;
+            return Block::Within;
         }
         let block = self.block;
         if self.chains.iter().any(|this| !ends_here(this, block)) {
-            self.chains[chain].held = true;
-            return false;
+            return Block::Waiting;
         }
         self.block += 1;
         for (base, this) in self.base.iter_mut().zip(&mut self.chains) {
             *base = this.step - 1;
-            this.held = false;
             this.finished = false;
             this.energies.clear();
-            self.settled.push(this.state.structure.clone());
         }
-        let fresh = self.settled.split_off(self.settled.len() - self.chains.len());
-        self.settled = fresh;
+        self.settled = self.chains.iter().map(|this| this.state.structure.clone()).collect();
         // Labels of the sampling phase join the data set, in (round, chain) order.
         let early = std::mem::take(&mut self.early);
-        self.frames
-            .extend(early.into_values().flatten().map(|(frame, _)| frame));
+        self.frames.extend(early.into_values().flat_map(|brought| brought.frames));
         self.rounds = 0;
         self.recent.clear();
         self.ess_reached = None;
-        self.labels_at_freeze = self.labels_spent();
+        self.labels_before_sampling = self.labels_spent();
         if let ProposalSource::Learned(learning) = &mut self.plan.proposal {
             learning.schedule.stop_after = learning.schedule.stop_after.max(
-                self.labels_at_freeze as usize + learning.schedule.retrain_every.max(4 * learning.schedule.chains),
+                self.labels_before_sampling as usize + learning.schedule.retrain_every.max(4 * learning.schedule.chains),
             );
         }
-        true
+        Block::Begun
     }
 
     /// Applies a journalled decision whose label was not stored: a cheap oracle's sampling step, or a divergence.
@@ -1064,19 +1086,22 @@ impl Driver {
             return Ok(false);
         };
         let mut state = self.chains[chain].state.clone();
+        if self.recorded(id.phase) {
+            // Diverged: nothing was labelled and nothing has moved.
+            self.settle(chain, decision, state, None, true)?;
+            return Ok(true);
+        }
         state.labels.energy = decision.energy;
-        state.labels.forces = None;
         if let Some(s) = decision.stress {
             state.labels.stress = Some([[s[0], s[5], s[4]], [s[5], s[1], s[3]], [s[4], s[3], s[2]]]);
         }
-        let accepted = decision.outcome == Outcome::Accepted;
-        if decision.outcome == Outcome::Diverged && self.recorded(id.phase) {
-            state = self.chains[chain].state.clone();
-        } else if let Some(anchor) = self.chains[chain].anchors.remove(&decision.step) {
+        if let Some(anchor) = self.chains[chain].anchors.remove(&decision.step) {
             state.structure = state.structure.with_positions(anchor.positions);
             state.momenta = anchor.momenta;
             state.labels.forces = anchor.forces;
-        } else if accepted && self.chains[chain].last_anchor.is_none_or(|step| decision.step > step) {
+        } else if decision.outcome == Outcome::Accepted
+            && self.chains[chain].last_anchor.is_none_or(|step| decision.step > step)
+        {
             // Since the last anchor the trajectories are run again; their labels are in the journal.
             let Some(workspace) = self.workspaces[chain].as_mut() else {
                 return Ok(false);
@@ -1090,8 +1115,6 @@ impl Driver {
             } else {
                 return Err(self.contradiction(chain, decision.step, "its trajectory cannot be repeated"));
             }
-        } else if !accepted && self.chains[chain].state.labels.forces.is_some() {
-            state.labels.forces = self.chains[chain].state.labels.forces.clone();
         }
         self.settle(chain, decision, state, None, true)?;
         Ok(true)
@@ -1199,28 +1222,26 @@ impl Driver {
                 limit: self.plan.sampling.max_unphysical,
             });
         }
-        if let Some(frame) = &frame {
-            let id = request_id(
-                &StepId {
-                    chain,
-                    step: decision.step,
-                    phase: decision.phase,
-                    generation: decision.generation,
-                },
-                0,
-            );
-            if self.recorded(decision.phase) {
-                self.outputs.label(
-                    &frame.structure,
-                    &frame.labels,
-                    &id,
-                    decision.phase,
-                    Some(accepted),
-                    decision.generation,
-                )?;
-            }
+        let request = RequestId {
+            bootstrap: false,
+            chain: chain as u32,
+            step: decision.step,
+            index: 0,
+        };
+        if let Some(frame) = &frame
+            && self.recorded(decision.phase)
+        {
+            self.outputs.label(
+                &frame.structure,
+                &frame.labels,
+                &request,
+                decision.phase,
+                Some(accepted),
+                decision.generation,
+            )?;
         }
         let kernel = self.plan.kernel;
+        let contributes = self.learns() && self.recorded(decision.phase);
         let this = &mut self.chains[chain];
         if sampling {
             let sampled = this.energies.len() as u64 + 1;
@@ -1229,7 +1250,6 @@ impl Driver {
                 self.outputs.frame(chain, &state, &decision)?;
             }
             this.energies.push(decision.energy);
-            this.sampling_labels += u64::from(decision.labels);
         }
         this.labels += u64::from(decision.labels);
         this.note(&decision);
@@ -1252,26 +1272,22 @@ impl Driver {
         }
         this.state = state;
         this.step += 1;
-        if decision.phase == Phase::Bootstrap {
-            let frames = std::mem::take(&mut this.bootstrap_frames);
+        if contributes {
+            let bootstrap = decision.phase == Phase::Bootstrap;
+            let mut frames = std::mem::take(&mut this.bootstrap_frames);
+            let settled = this.state.structure.clone();
             for frame in &frames {
-                let id = request_id(
-                    &StepId {
-                        chain,
-                        step: decision.step,
-                        phase: Phase::Bootstrap,
-                        generation: None,
-                    },
-                    0,
-                );
                 self.outputs
-                    .label(&frame.structure, &frame.labels, &id, Phase::Bootstrap, None, None)?;
+                    .label(&frame.structure, &frame.labels, &request, Phase::Bootstrap, None, None)?;
             }
-            // A bootstrap round adds all its labels, in chain order, as one entry a label would be out of order.
-            self.early.insert((round, chain), None);
-            self.bootstrap_extra.entry((round, chain)).or_default().extend(frames);
-        } else if self.learns() && (!sampling || frame.is_some()) {
-            self.early.insert((round, chain), frame.map(|frame| (frame, accepted)));
+            frames.extend(frame);
+            let contribution = Contribution {
+                frames,
+                labels: u64::from(decision.labels),
+                accepted: (!bootstrap).then_some(accepted),
+                settled,
+            };
+            self.early.insert((round, chain), contribution);
         }
         self.complete_rounds()
     }
@@ -1369,9 +1385,6 @@ impl Driver {
                 entry.1 = Some(reply);
             }
             self.bootstrap_waiting -= 1;
-            if self.bootstrap_waiting == 0 {
-                self.end_bootstrap()?;
-            }
             return Ok(());
         }
         let activity = std::mem::replace(&mut self.chains[chain].activity, Activity::Idle);

@@ -92,6 +92,7 @@ mod tests {
                 jitter: 0.0,
                 band: 1.0,
             },
+            tuned_at: None,
             reason: String::new(),
         }
     }

@@ -131,6 +131,9 @@ pub struct Generation {
     pub validation_error: Option<f64>,
     /// Segments, steps and time step of proposals.
     pub trajectory: TrajectoryPlan,
+    /// Labels in the data set when the trajectory was last tuned.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tuned_at: Option<usize>,
     /// Why the trajectory is as it is, for the report.
     pub reason: String,
 }

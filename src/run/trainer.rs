@@ -45,6 +45,8 @@ pub struct TrainRequest {
     pub starts: Vec<Structure>,
     /// The trajectory in force.
     pub current: TrajectoryPlan,
+    /// Labels in the data set when it was last tuned.
+    pub tuned_at: Option<usize>,
     /// Whether this is the last generation before sampling.
     pub freeze: bool,
     /// A stored folder to load instead of fitting.
@@ -59,6 +61,8 @@ pub struct TrainReply {
     pub fitted: Result<Fitted, String>,
     /// The trajectory to propose with.
     pub trajectory: TrajectoryPlan,
+    /// Labels in the data set when it was last tuned.
+    pub tuned_at: Option<usize>,
     /// Why it is as it is.
     pub reason: String,
 }
@@ -82,7 +86,6 @@ impl Trainer {
         let (requests, queue) = unbounded::<TrainRequest>();
         let thread = thread::Builder::new().name("trainer".to_owned()).spawn(move || {
             let mut fitter = make();
-            let mut tuned_at = 0;
             for request in queue {
                 let fitted = match (&mut fitter, &request.restore) {
                     (Err(error), _) => Err(error.clone()),
@@ -94,6 +97,7 @@ impl Trainer {
                     }),
                     (Ok(fitter), None) => fitter.fit(&request.frames, request.seed),
                 };
+                let mut tuned_at = request.tuned_at;
                 let (trajectory, reason) = match (&fitted, &request.restore) {
                     (Ok(fitted), None) => tune(&environment, &initial, range.as_ref(), &request, fitted, &mut tuned_at),
                     _ => (request.current, String::new()),
@@ -102,6 +106,7 @@ impl Trainer {
                     generation: request.generation,
                     fitted,
                     trajectory,
+                    tuned_at,
                     reason,
                 });
             }
@@ -137,7 +142,7 @@ fn tune(
     range: Option<&tuning::Range>,
     request: &TrainRequest,
     fitted: &Fitted,
-    tuned_at: &mut usize,
+    tuned_at: &mut Option<usize>,
 ) -> (TrajectoryPlan, String) {
     let Some(range) = range else {
         return (*initial, "as configured".to_owned());
@@ -158,7 +163,7 @@ fn tune(
         );
     }
     // Measuring costs network steps; once the data have not doubled, what was measured still holds.
-    if !request.freeze && *tuned_at > 0 && request.frames.len() < 2 * *tuned_at {
+    if !request.freeze && tuned_at.is_some_and(|labels| request.frames.len() < 2 * labels) {
         return (request.current, "as tuned before".to_owned());
     }
     let correlation = tuning::energy_correlation(
@@ -180,7 +185,7 @@ fn tune(
             "network trajectories diverge: short ones".to_owned(),
         );
     };
-    *tuned_at = request.frames.len();
+    *tuned_at = Some(request.frames.len());
     (
         TrajectoryPlan {
             steps: tuned.steps,
