@@ -1,5 +1,8 @@
 //! The exact side: oracles that label structures, and what can go wrong with them.
 
+pub mod ipi;
+pub mod process;
+
 use std::path::{Path, PathBuf};
 
 pub use crate::potential::Labels;
