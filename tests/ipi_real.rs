@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use slmc::linear::{Mat3, Vec3, product, row_times};
-use slmc::oracle::ipi::{EspressoConfig, IpiOracle, LammpsConfig, open_espresso, open_lammps};
+use slmc::oracle::ipi::{
+    ESPRESSO_RECIPE, EspressoConfig, IpiConfig, IpiOracle, LammpsConfig, open, open_espresso, open_lammps,
+};
 use slmc::oracle::{JobDir, Labels, Oracle};
 use slmc::structure::{Cell, Species, Structure};
 
@@ -151,34 +153,77 @@ fn espresso(config: &EspressoConfig, structure: &Structure, folder: &Path) -> Ip
     open_espresso(config, structure, &folder.join("worker"), config_dir()).unwrap()
 }
 
+/// The energy is checked with so wide a smearing that its entropy matters: what belongs to the forces is the free energy.
 #[test]
 fn espresso_energies_forces_and_stresses_belong_together() {
     if !available("pw.x", "espresso") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
+    let recipe = folder.path().join("recipe");
+    std::fs::create_dir(&recipe).unwrap();
+    let shipped = ESPRESSO_RECIPE.iter().find(|(name, _)| *name == "pw.in").unwrap().1;
+    let wide = shipped.replace("degauss = 0.01", "degauss = 0.1");
+    assert_ne!(wide, shipped);
+    std::fs::write(recipe.join("pw.in"), wide).unwrap();
+    let config = EspressoConfig {
+        recipe: recipe.display().to_string(),
+        ..EspressoConfig::default()
+    };
     let structure = silicon(&SHEAR);
-    let mut oracle = espresso(&EspressoConfig::default(), &structure, folder.path());
-    let start = std::time::Instant::now();
+    let mut oracle = espresso(&config, &structure, folder.path());
     let labels = label(&mut oracle, &structure, folder.path());
-    eprintln!("{:?}\n{labels:?} {:?}", oracle.fingerprint(), start.elapsed());
-    let (forces, stress) = (labels.forces.unwrap(), labels.stress.unwrap());
-    let step = 0.02;
-    for (atom, axis) in [(3, 1)] {
-        let up = label(&mut oracle, &moved(&structure, atom, axis, step), folder.path()).energy;
-        let down = label(&mut oracle, &moved(&structure, atom, axis, -step), folder.path()).energy;
-        let numeric = -(up - down) / (2.0 * step);
-        eprintln!("{numeric} {} {:?}", forces[atom][axis], start.elapsed());
-    }
-    let step = 0.01;
-    for (i, j) in [(2, 1), (0, 0)] {
-        let mut strain = [[0.0; 3]; 3];
-        strain[i][j] += 0.5 * step;
-        strain[j][i] += 0.5 * step;
-        let up = label(&mut oracle, &strained(&structure, &strain), folder.path()).energy;
-        let down = strain.map(|row| row.map(|x| -x));
-        let down = label(&mut oracle, &strained(&structure, &down), folder.path()).energy;
-        let numeric = (up - down) / (2.0 * step * structure.cell.volume());
-        eprintln!("{i}{j} {numeric} {} {:?}", stress[i][j], start.elapsed());
-    }
+    let forces = labels.forces.unwrap();
+    let total: Vec3 = [0, 1, 2].map(|axis| forces.iter().map(|f| f[axis]).sum());
+    assert!(total.iter().all(|f| f.abs() < 1e-3), "{total:?}");
+
+    let (atom, axis, step) = (3, 1, 0.01);
+    let up = label(&mut oracle, &moved(&structure, atom, axis, step), folder.path()).energy;
+    let down = label(&mut oracle, &moved(&structure, atom, axis, -step), folder.path()).energy;
+    let numeric = -(up - down) / (2.0 * step);
+    eprintln!("force {numeric} eV/Å by differences, {} by pw.x", forces[atom][axis]);
+    assert!((numeric - forces[atom][axis]).abs() < 1e-3);
+    let client = oracle.client_id().unwrap();
+    drop(oracle);
+    assert_gone(client);
+    let launch = folder.path().join("worker/launch-000");
+    assert!(!launch.join("scratch").exists());
+    let entropy = std::fs::read_to_string(launch.join("stdout")).unwrap();
+    let entropy = entropy.lines().find_map(|line| {
+        line.split_once("(-TS)")?
+            .1
+            .split_whitespace()
+            .nth(1)?
+            .parse::<f64>()
+            .ok()
+    });
+    assert!(
+        entropy.unwrap().abs() > 0.01,
+        "the test needs an entropy that matters, not {entropy:?} Ry"
+    );
+
+    // pw.x's stress is the derivative at a fixed set of plane waves, which one client keeps while the cell changes little.
+    let config = IpiConfig {
+        command: "pw.x -in pw.in --ipi {socket}:UNIX".to_owned(),
+        recipe: launch.display().to_string(),
+        input: "pw.in".to_owned(),
+        triangular_cell: false,
+        environment: EspressoConfig::default().environment,
+        ..IpiConfig::default()
+    };
+    let mut oracle = open(&config, &structure, &folder.path().join("fixed"), config_dir()).unwrap();
+    // The first cell fixes the plane waves; the others must not need more of them.
+    let scale = [[-0.015, 0.0, 0.0], [0.0, -0.015, 0.0], [0.0, 0.0, -0.015]];
+    label(&mut oracle, &strained(&structure, &scale), folder.path());
+    let stress = label(&mut oracle, &structure, folder.path()).stress.unwrap();
+    let (i, j, step) = (2, 1, 0.004);
+    let mut strain = [[0.0; 3]; 3];
+    strain[i][j] += 0.5 * step;
+    strain[j][i] += 0.5 * step;
+    let up = label(&mut oracle, &strained(&structure, &strain), folder.path()).energy;
+    let strain = strain.map(|row| row.map(|x| -x));
+    let down = label(&mut oracle, &strained(&structure, &strain), folder.path()).energy;
+    let numeric = (up - down) / (2.0 * step * structure.cell.volume());
+    eprintln!("stress {numeric} eV/Å³ by differences, {} by pw.x", stress[i][j]);
+    assert!((numeric - stress[i][j]).abs() < 1e-4);
 }

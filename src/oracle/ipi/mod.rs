@@ -406,7 +406,7 @@ impl IpiOracle {
             match connection.status(deadline)? {
                 Status::Ready => break,
                 Status::NeedInit => {
-                    connection.send(&encode_init(chain as i32, "slmc"), deadline)?;
+                    connection.send(&encode_init(chain as i32), deadline)?;
                 }
                 Status::Busy => std::thread::sleep(Duration::from_millis(1)),
                 Status::HaveData => {

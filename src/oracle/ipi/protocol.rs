@@ -129,13 +129,13 @@ pub(super) fn header(name: &str) -> [u8; HEADER] {
     bytes
 }
 
-/// `INIT`: the bead index and a text of at least one byte (`pw.x` waits for ever on an empty one).
-pub(super) fn encode_init(bead: i32, text: &str) -> Vec<u8> {
-    let text = if text.is_empty() { " " } else { text };
+/// `INIT`: the bead index and a text of one blank. `pw.x` waits for ever on an empty text; its version 6.7 takes the length
+/// for a set of flags, of which 1 means everything, and reads a single byte; later versions read settings from a longer text.
+pub(super) fn encode_init(bead: i32) -> Vec<u8> {
     let mut bytes = header("INIT").to_vec();
     bytes.extend(bead.to_ne_bytes());
-    bytes.extend((text.len() as i32).to_ne_bytes());
-    bytes.extend(text.as_bytes());
+    bytes.extend(1i32.to_ne_bytes());
+    bytes.push(b' ');
     bytes
 }
 
