@@ -6,9 +6,15 @@
 //!
 //! Energies are in eV, lengths in Å, masses in atomic mass units throughout; see [`units`].
 
+pub mod analysis;
+pub mod descriptor;
+pub mod dynamics;
+pub mod formats;
 pub mod linear;
+pub mod network;
 pub mod oracle;
 pub mod potential;
 pub mod rng;
+pub mod sampling;
 pub mod structure;
 pub mod units;

@@ -1,5 +1,6 @@
 //! The exact side: oracles that label structures, and what can go wrong with them.
 
+pub mod analytic;
 pub mod ipi;
 pub mod process;
 

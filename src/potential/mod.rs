@@ -1,5 +1,9 @@
 //! The cheap side: potentials that give energy, forces and stress and can be differentiated, evaluated along trajectories.
 
+mod neural;
+
+pub use neural::{Member, NeuralError, NeuralPotential, Scaling, Spread};
+
 use crate::linear::{Mat3, Vec3};
 use crate::structure::{Structure, VerletList};
 

@@ -2,13 +2,17 @@
 
 mod cell;
 mod neighbours;
+pub(crate) mod reduction;
+mod search;
 mod species;
+mod verlet;
 
 use std::sync::Arc;
 
 pub use cell::Cell;
-pub use neighbours::{Neighbour, NeighbourList, VerletList};
+pub use neighbours::{Neighbour, NeighbourList};
 pub use species::Species;
+pub use verlet::VerletList;
 
 use crate::linear::{Mat3, Vec3};
 
@@ -34,6 +38,14 @@ pub enum StructureError {
     /// A coordinate that is not a finite number.
     #[error("atom {0} has a coordinate that is not a finite number")]
     NotFinite(usize),
+    /// A mass that is not a positive finite number.
+    #[error("atom {atom} has the mass {mass} amu: masses are positive finite numbers")]
+    Mass {
+        /// The atom, counted from 0.
+        atom: usize,
+        /// The mass in amu.
+        mass: f64,
+    },
     /// No atoms.
     #[error("the structure holds no atoms")]
     Empty,
@@ -60,13 +72,7 @@ impl Structure {
         if species.is_empty() {
             return Err(StructureError::Empty);
         }
-        if positions.len() != species.len() {
-            return Err(StructureError::Length {
-                what: "the list of positions",
-                found: positions.len(),
-                expected: species.len(),
-            });
-        }
+        check_length("the list of positions", positions.len(), species.len())?;
         if let Some(atom) = positions.iter().position(|p| p.iter().any(|x| !x.is_finite())) {
             return Err(StructureError::NotFinite(atom));
         }
@@ -100,6 +106,35 @@ impl Structure {
         }
     }
 
+    /// The same atoms with other masses (amu, N entries, positive and finite).
+    pub fn with_masses(self, masses: Vec<f64>) -> Result<Self, StructureError> {
+        check_length("the list of masses", masses.len(), self.len())?;
+        if let Some(atom) = masses.iter().position(|m| !(m.is_finite() && *m > 0.0)) {
+            return Err(StructureError::Mass {
+                atom,
+                mass: masses[atom],
+            });
+        }
+        Ok(Self {
+            masses: masses.into(),
+            ..self
+        })
+    }
+
+    /// The same atoms, those marked `true` never moving (N entries).
+    pub fn with_fixed(self, fixed: Vec<bool>) -> Result<Self, StructureError> {
+        check_length("the list of fixed atoms", fixed.len(), self.len())?;
+        Ok(Self {
+            fixed: fixed.into(),
+            ..self
+        })
+    }
+
+    /// Whether no atom is fixed.
+    pub fn all_free(&self) -> bool {
+        !self.fixed.contains(&true)
+    }
+
     /// The distinct species in order of atomic number.
     pub fn elements(&self) -> Vec<Species> {
         let mut elements = self.species.to_vec();
@@ -108,9 +143,11 @@ impl Structure {
         elements
     }
 
-    /// `repeats` copies along each lattice vector, image by image with the last vector fastest.
+    /// `repeats` copies along each lattice vector, image by image with the last vector fastest. A repeat of 0
+    /// counts as 1.
     #[must_use]
     pub fn supercell(&self, repeats: [usize; 3]) -> Self {
+        let repeats = repeats.map(|r| r.max(1));
         let vectors = self.cell.vectors();
         let mut positions = Vec::new();
         let (mut species, mut masses, mut fixed) = (Vec::new(), Vec::new(), Vec::new());
@@ -134,5 +171,13 @@ impl Structure {
             masses: masses.into(),
             fixed: fixed.into(),
         }
+    }
+}
+
+fn check_length(what: &'static str, found: usize, expected: usize) -> Result<(), StructureError> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(StructureError::Length { what, found, expected })
     }
 }

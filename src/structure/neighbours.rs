@@ -1,6 +1,7 @@
-//! Who is near whom: full neighbour lists over all periodic images, and a list with a skin for trajectories.
+//! Who is near whom: full neighbour lists over all periodic images.
 
-use super::Structure;
+use super::search::Search;
+use super::{Cell, Structure};
 use crate::linear::{Mat3, Vec3, add, dot, row_times, sub};
 
 /// One neighbour of an atom: which atom, in which periodic image.
@@ -15,17 +16,44 @@ pub struct Neighbour {
 }
 
 /// For each atom all neighbours within a cutoff, every image counted, an atom's own images included; each pair is listed
-/// from both ends.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// from both ends, and each atom's neighbours stand in order of index and image, whatever the way they were found.
+#[derive(Clone, Debug, PartialEq)]
 pub struct NeighbourList {
     starts: Vec<u32>,
     neighbours: Vec<Neighbour>,
+    complete: bool,
 }
 
 impl NeighbourList {
-    /// All pairs closer than `cutoff` (Å).
+    /// The largest number of neighbours a list holds: more means that atoms or images have collapsed onto each other.
+    pub const LARGEST: usize = 1 << 26;
+    /// The largest number of neighbours per atom, on average, in all but the smallest lists.
+    const LARGEST_PER_ATOM: usize = 100_000;
+
+    /// All pairs closer than `cutoff` (Å), in time and memory proportional to the number of atoms.
+    ///
+    /// Atoms whose position is not finite, or further than 10⁸ Å from the origin, get no neighbours, and a list that
+    /// would exceed [`NeighbourList::LARGEST`] or hold 10⁵ neighbours per atom is left without any; [`NeighbourList::is_complete`] is then false.
     pub fn build(structure: &Structure, cutoff: f64) -> Self {
-        Self::build_all_images(structure, cutoff)
+        let most = Self::LARGEST.min(1_000_000 + Self::LARGEST_PER_ATOM * structure.len());
+        let Some(search) = Search::new(&structure.cell, &structure.positions, cutoff) else {
+            return Self::without_neighbours(structure.len(), false);
+        };
+        let mut list = Self {
+            starts: Vec::with_capacity(structure.len() + 1),
+            neighbours: Vec::new(),
+            complete: search.all_placed(),
+        };
+        list.starts.push(0);
+        for i in 0..structure.len() {
+            let first = list.neighbours.len();
+            if !search.append_neighbours(i, most, &mut list.neighbours) {
+                return Self::without_neighbours(structure.len(), false);
+            }
+            list.neighbours[first..].sort_unstable_by_key(|n| (n.index, n.shift));
+            list.starts.push(list.neighbours.len() as u32);
+        }
+        list
     }
 
     /// The slow reference: every pair of atoms in every image that could matter, O(N²).
@@ -36,10 +64,7 @@ impl NeighbourList {
             .map(|p| structure.cell.fractional(*p))
             .collect();
         let heights = structure.cell.heights();
-        let mut list = Self {
-            starts: vec![0],
-            neighbours: Vec::new(),
-        };
+        let mut list = Self::without_neighbours(0, true);
         for i in 0..structure.len() {
             for j in 0..structure.len() {
                 let mut ranges = [(0, 0); 3];
@@ -53,18 +78,8 @@ impl NeighbourList {
                 for a in ranges[0].0..=ranges[0].1 {
                     for b in ranges[1].0..=ranges[1].1 {
                         for c in ranges[2].0..=ranges[2].1 {
-                            if i == j && [a, b, c] == [0, 0, 0] {
-                                continue;
-                            }
-                            let offset = image_offset([a, b, c], structure.cell.vectors());
-                            let d = sub(add(structure.positions[j], offset), structure.positions[i]);
-                            if dot(d, d) < cutoff * cutoff {
-                                list.neighbours.push(Neighbour {
-                                    index: j as u32,
-                                    shift: [a, b, c],
-                                    offset,
-                                });
-                            }
+                            let found = within(&structure.cell, &structure.positions, (i, j), [a, b, c], cutoff);
+                            list.neighbours.extend(found);
                         }
                     }
                 }
@@ -75,6 +90,7 @@ impl NeighbourList {
     }
 
     /// The neighbours of atom `i`.
+    #[inline]
     pub fn of(&self, i: usize) -> &[Neighbour] {
         &self.neighbours[self.starts[i] as usize..self.starts[i + 1] as usize]
     }
@@ -88,54 +104,51 @@ impl NeighbourList {
     pub fn is_empty(&self) -> bool {
         self.neighbours.is_empty()
     }
+
+    /// Whether every neighbour of every atom is listed. False for structures outside any potential's domain (positions
+    /// that are not finite, a collapsed cell): whoever evaluates an energy from such a list reports it as not a number.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// A list for `atoms` atoms that have no neighbours.
+    pub(super) fn without_neighbours(atoms: usize, complete: bool) -> Self {
+        Self {
+            starts: vec![0; atoms + 1],
+            neighbours: Vec::new(),
+            complete,
+        }
+    }
+
+    /// Recomputes every image's Cartesian offset for lattice vectors that have changed.
+    pub(super) fn refresh_offsets(&mut self, vectors: &Mat3) {
+        for neighbour in &mut self.neighbours {
+            neighbour.offset = image_offset(neighbour.shift, vectors);
+        }
+    }
+}
+
+/// Atom j's image `shift` as a neighbour of atom i, if it is one: the single definition of being near.
+#[inline]
+pub(super) fn within(
+    cell: &Cell,
+    positions: &[Vec3],
+    (i, j): (usize, usize),
+    shift: [i32; 3],
+    cutoff: f64,
+) -> Option<Neighbour> {
+    if i == j && shift == [0, 0, 0] {
+        return None;
+    }
+    let offset = image_offset(shift, cell.vectors());
+    let d = sub(add(positions[j], offset), positions[i]);
+    (dot(d, d) < cutoff * cutoff).then_some(Neighbour {
+        index: j as u32,
+        shift,
+        offset,
+    })
 }
 
 fn image_offset(shift: [i32; 3], vectors: &Mat3) -> Vec3 {
     row_times([f64::from(shift[0]), f64::from(shift[1]), f64::from(shift[2])], vectors)
-}
-
-/// A neighbour list that is rebuilt only when an atom has moved half the skin, or the cell has changed.
-///
-/// It lists all pairs within `cutoff + skin` as of the last rebuild: users test the distance against their own cutoff.
-#[derive(Clone, Debug)]
-pub struct VerletList {
-    cutoff: f64,
-    skin: f64,
-    built_for: Option<Structure>,
-    list: NeighbourList,
-}
-
-impl VerletList {
-    /// An empty list for a cutoff and a skin, both in Å.
-    pub fn new(cutoff: f64, skin: f64) -> Self {
-        Self {
-            cutoff,
-            skin,
-            built_for: None,
-            list: NeighbourList::default(),
-        }
-    }
-
-    /// The cutoff in Å, without the skin.
-    pub fn cutoff(&self) -> f64 {
-        self.cutoff
-    }
-
-    /// A list that is complete within the cutoff for this structure.
-    pub fn update(&mut self, structure: &Structure) -> &NeighbourList {
-        let fresh = self.built_for.as_ref().is_some_and(|old| {
-            old.cell == structure.cell
-                && old.positions.len() == structure.positions.len()
-                && old
-                    .positions
-                    .iter()
-                    .zip(&structure.positions)
-                    .all(|(a, b)| dot(sub(*a, *b), sub(*a, *b)) < 0.25 * self.skin * self.skin)
-        });
-        if !fresh {
-            self.list = NeighbourList::build(structure, self.cutoff + self.skin);
-            self.built_for = Some(structure.clone());
-        }
-        &self.list
-    }
 }

@@ -1,0 +1,150 @@
+//! The `[descriptor]` section of the configuration.
+
+use super::cutoff::CutoffKind;
+use crate::units::Length;
+
+/// How an atom's surroundings are described to the potential.
+///
+/// The one word `preset = "standard"` serves any set of elements; cutoffs that are not given are chosen from the distance of
+/// nearest neighbours in the data.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct DescriptorConfig {
+    /// The functions that are there without being listed: `standard`, or `none` where `functions` lists them all.
+    pub preset: Preset,
+    /// The cutoff radius of the preset's radial functions, a length; when absent, chosen from the nearest-neighbour distance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub radial_cutoff: Option<Length>,
+    /// The cutoff radius of the preset's angular functions, a length; when absent, chosen from the nearest-neighbour distance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub angular_cutoff: Option<Length>,
+    /// The number of the preset's radial functions per neighbouring element.
+    pub radial_count: usize,
+    /// The number of radial shapes that the preset's angular functions are made from.
+    pub angular_count: usize,
+    /// The highest power of cos θ in the preset's angular functions, 1 to 6.
+    pub angular_degree: usize,
+    /// The shape of the cutoff function.
+    pub cutoff_function: CutoffKind,
+    /// The fraction of the cutoff radius inside which the cutoff function is 1, from 0 to below 1.
+    pub cutoff_inner_fraction: f64,
+    /// Symmetry functions listed one by one, in addition to the preset's.
+    pub functions: Vec<FunctionConfig>,
+}
+
+impl Default for DescriptorConfig {
+    fn default() -> Self {
+        Self {
+            preset: Preset::Standard,
+            radial_cutoff: None,
+            angular_cutoff: None,
+            radial_count: 20,
+            angular_count: 8,
+            angular_degree: 4,
+            cutoff_function: CutoffKind::default(),
+            cutoff_inner_fraction: 0.0,
+            functions: Vec::new(),
+        }
+    }
+}
+
+/// A ready-made set of symmetry functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// Ladders of shifted Gaussians, radial and angular.
+    #[default]
+    Standard,
+    /// Nothing.
+    None,
+}
+
+/// One listed symmetry function.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum FunctionConfig {
+    /// G2: Σ exp(−η(r−rs)²)·fc(r) over neighbours of one element.
+    G2(RadialConfig),
+    /// G4: the angular function with the distance between the two neighbours.
+    G4(AngularConfig),
+    /// G5: the angular function without the distance between the two neighbours.
+    G5(AngularConfig),
+    /// G2 over all neighbours, weighted by atomic number.
+    WeightedG2(WeightedRadialConfig),
+    /// G4 over all pairs, weighted by the product of atomic numbers.
+    WeightedG4(WeightedAngularConfig),
+    /// G5 over all pairs, weighted by the product of atomic numbers.
+    WeightedG5(WeightedAngularConfig),
+}
+
+/// The numbers of a radial function.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RadialConfig {
+    /// The symbol of the central atom's element.
+    pub central: String,
+    /// The symbol of the neighbours' element.
+    pub neighbour: String,
+    /// η in 1/Å².
+    pub eta: f64,
+    /// The centre of the Gaussian, a length; 0 when absent.
+    #[serde(default)]
+    pub rs: Option<Length>,
+    /// The cutoff radius, a length.
+    pub cutoff: Length,
+}
+
+/// The numbers of a weighted radial function.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WeightedRadialConfig {
+    /// The symbol of the central atom's element.
+    pub central: String,
+    /// η in 1/Å².
+    pub eta: f64,
+    /// The centre of the Gaussian, a length; 0 when absent.
+    #[serde(default)]
+    pub rs: Option<Length>,
+    /// The cutoff radius, a length.
+    pub cutoff: Length,
+}
+
+/// The numbers of an angular function.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AngularConfig {
+    /// The symbol of the central atom's element.
+    pub central: String,
+    /// The symbols of the two neighbours' elements.
+    pub neighbours: [String; 2],
+    /// η in 1/Å².
+    pub eta: f64,
+    /// The centre of the Gaussians, a length; 0 when absent.
+    #[serde(default)]
+    pub rs: Option<Length>,
+    /// λ, usually 1 or −1.
+    pub lambda: f64,
+    /// ζ, positive.
+    pub zeta: f64,
+    /// The cutoff radius, a length.
+    pub cutoff: Length,
+}
+
+/// The numbers of a weighted angular function.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WeightedAngularConfig {
+    /// The symbol of the central atom's element.
+    pub central: String,
+    /// η in 1/Å².
+    pub eta: f64,
+    /// The centre of the Gaussians, a length; 0 when absent.
+    #[serde(default)]
+    pub rs: Option<Length>,
+    /// λ, usually 1 or −1.
+    pub lambda: f64,
+    /// ζ, positive.
+    pub zeta: f64,
+    /// The cutoff radius, a length.
+    pub cutoff: Length,
+}

@@ -1,0 +1,392 @@
+//! Descriptors: symmetry functions that turn an atom's surroundings into numbers which do not change when the structure is
+//! moved, turned, or its like atoms renamed (Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007)).
+
+mod config;
+mod cutoff;
+mod environment;
+mod features;
+mod function;
+mod reference;
+mod standard;
+
+use serde::{Deserialize, Serialize};
+
+pub use config::{
+    AngularConfig, DescriptorConfig, FunctionConfig, Preset, RadialConfig, WeightedAngularConfig, WeightedRadialConfig,
+};
+pub use cutoff::{CutoffFunction, CutoffKind};
+pub use features::AtomFeatures;
+pub use function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
+
+use crate::linear::{Vec3, add, sub};
+use crate::structure::{NeighbourList, Species, Structure};
+use crate::units::Length;
+
+/// A descriptor that cannot be built.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum DescriptorError {
+    /// A listed function names an element that the system does not hold.
+    #[error("[descriptor] function {function}: the element `{element}` is not among those of the system ({known})")]
+    UnknownElement {
+        /// The function's place in the list, from 1.
+        function: usize,
+        /// The symbol.
+        element: String,
+        /// The known symbols.
+        known: String,
+    },
+    /// A number out of range.
+    #[error("[descriptor] {key} is {value}: {rule}")]
+    OutOfRange {
+        /// The key.
+        key: String,
+        /// What it holds.
+        value: String,
+        /// What it may hold.
+        rule: &'static str,
+    },
+    /// An element without any symmetry function.
+    #[error(
+        "[descriptor] no symmetry function has `{0}` as its central element: list some, or set preset = \"standard\""
+    )]
+    NoFunctions(Species),
+    /// No elements.
+    #[error("a descriptor needs at least one element")]
+    NoElements,
+}
+
+/// A list of symmetry functions per central element, with one cutoff function for all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub struct Descriptor {
+    elements: Vec<Species>,
+    cutoff_function: CutoffFunction,
+    functions: Vec<Vec<SymmetryFunction>>,
+    /// Atomic numbers as weights, one per element.
+    numbers: Vec<f64>,
+    cutoff: f64,
+}
+
+/// What is written to files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    elements: Vec<String>,
+    cutoff_function: CutoffFunction,
+    functions: Vec<Vec<SymmetryFunction>>,
+}
+
+impl From<Descriptor> for Stored {
+    fn from(descriptor: Descriptor) -> Self {
+        Self {
+            elements: descriptor.elements.iter().map(ToString::to_string).collect(),
+            cutoff_function: descriptor.cutoff_function,
+            functions: descriptor.functions,
+        }
+    }
+}
+
+impl TryFrom<Stored> for Descriptor {
+    type Error = String;
+
+    fn try_from(stored: Stored) -> Result<Self, String> {
+        let elements = stored
+            .elements
+            .iter()
+            .map(|symbol| symbol.parse())
+            .collect::<Result<Vec<Species>, _>>()
+            .map_err(|error| error.to_string())?;
+        Self::new(elements, stored.cutoff_function, stored.functions).map_err(|error| error.to_string())
+    }
+}
+
+impl Descriptor {
+    /// A descriptor from its parts: elements in order of atomic number and one list of functions for each.
+    pub fn new(
+        elements: Vec<Species>,
+        cutoff_function: CutoffFunction,
+        functions: Vec<Vec<SymmetryFunction>>,
+    ) -> Result<Self, DescriptorError> {
+        if elements.is_empty() || functions.len() != elements.len() {
+            return Err(DescriptorError::NoElements);
+        }
+        if !elements.is_sorted_by(|a, b| a < b) {
+            return Err(DescriptorError::OutOfRange {
+                key: "elements".to_owned(),
+                value: format!("{elements:?}"),
+                rule: "they must differ and stand in order of atomic number",
+            });
+        }
+        if !(0.0..1.0).contains(&cutoff_function.inner_fraction) {
+            return Err(DescriptorError::OutOfRange {
+                key: "cutoff-inner-fraction".to_owned(),
+                value: cutoff_function.inner_fraction.to_string(),
+                rule: "it must be at least 0 and below 1",
+            });
+        }
+        for (element, list) in elements.iter().zip(&functions) {
+            if list.is_empty() {
+                return Err(DescriptorError::NoFunctions(*element));
+            }
+            if let Some(function) = list.iter().find(|function| !function.is_valid(elements.len())) {
+                return Err(DescriptorError::OutOfRange {
+                    key: format!("a symmetry function of {element}"),
+                    value: format!("{function:?}"),
+                    rule: "η must be at least 0, ζ and the cutoff positive, all numbers finite and all elements known",
+                });
+            }
+        }
+        let cutoff = functions
+            .iter()
+            .flatten()
+            .map(|function| function.gaussian().cutoff)
+            .fold(0.0, f64::max);
+        Ok(Self {
+            numbers: elements.iter().map(|e| f64::from(e.atomic_number())).collect(),
+            elements,
+            cutoff_function,
+            functions,
+            cutoff,
+        })
+    }
+
+    /// The descriptor that a configuration asks for. `frames` are what ranges are chosen from: nearest-neighbour distances
+    /// and densities of some of the data, or the starting structures; they may be empty where the configuration gives all
+    /// cutoffs.
+    pub fn from_config(
+        config: &DescriptorConfig,
+        elements: &[Species],
+        frames: &[&Structure],
+    ) -> Result<Self, DescriptorError> {
+        let mut elements = elements.to_vec();
+        elements.sort_unstable();
+        elements.dedup();
+        if elements.is_empty() {
+            return Err(DescriptorError::NoElements);
+        }
+        check_ranges(config)?;
+        let mut functions = match config.preset {
+            Preset::Standard => standard::functions(config, &elements, frames),
+            Preset::None => vec![Vec::new(); elements.len()],
+        };
+        for (index, listed) in config.functions.iter().enumerate() {
+            let (central, function) = explicit(listed, index, &elements)?;
+            functions[central].push(function);
+        }
+        let cutoff_function = CutoffFunction {
+            kind: config.cutoff_function,
+            inner_fraction: config.cutoff_inner_fraction,
+        };
+        Self::new(elements, cutoff_function, functions)
+    }
+
+    /// The elements in order of atomic number; an element's index refers to this.
+    pub fn elements(&self) -> &[Species] {
+        &self.elements
+    }
+
+    /// The index of a species, if the descriptor knows it.
+    pub fn element_index(&self, species: Species) -> Option<usize> {
+        self.elements.binary_search(&species).ok()
+    }
+
+    /// The element index of each atom, or `None` if one of them is unknown.
+    pub fn element_indices(&self, structure: &Structure) -> Option<Vec<usize>> {
+        structure.species.iter().map(|s| self.element_index(*s)).collect()
+    }
+
+    /// The largest cutoff radius in Å.
+    pub fn cutoff(&self) -> f64 {
+        self.cutoff
+    }
+
+    /// The cutoff function.
+    pub fn cutoff_function(&self) -> CutoffFunction {
+        self.cutoff_function
+    }
+
+    /// The number F of symmetry functions of a central element.
+    pub fn count(&self, element: usize) -> usize {
+        self.functions[element].len()
+    }
+
+    /// The symmetry functions of a central element, in the order of its features.
+    pub fn functions(&self, element: usize) -> &[SymmetryFunction] {
+        &self.functions[element]
+    }
+
+    /// The symmetry functions of every atom with their derivatives, in atom order. `list` must be complete within the cutoff;
+    /// it may hold farther neighbours. An atom of an unknown element has element index `elements().len()`, no function, and
+    /// is nobody's neighbour.
+    pub fn atom_features(&self, structure: &Structure, list: &NeighbourList) -> Vec<AtomFeatures> {
+        let unknown = self.elements.len();
+        let elements: Vec<usize> = structure
+            .species
+            .iter()
+            .map(|s| self.element_index(*s).unwrap_or(unknown))
+            .collect();
+        (0..structure.len())
+            .map(|i| self.features_of(structure, list, &elements, i))
+            .collect()
+    }
+
+    fn features_of(&self, structure: &Structure, list: &NeighbourList, elements: &[usize], i: usize) -> AtomFeatures {
+        let element = elements[i];
+        let functions = self.functions.get(element).map_or(&[][..], Vec::as_slice);
+        let mut around = environment::surroundings(structure, list, elements, i, self.cutoff);
+        around.retain(|seen| seen.element < self.elements.len());
+        let (values, gradients) = reference::evaluate(functions, &self.cutoff_function, &self.numbers, &around);
+        features::assemble(i, element, values, structure.cell.is_bulk(), &around, |f, j| {
+            gradients[f][j]
+        })
+    }
+
+    /// The values of one atom's functions; every atom's element must be known.
+    pub(crate) fn values_of(
+        &self,
+        structure: &Structure,
+        list: &NeighbourList,
+        elements: &[usize],
+        i: usize,
+    ) -> Vec<f64> {
+        let around = environment::surroundings(structure, list, elements, i, self.cutoff);
+        reference::evaluate(
+            &self.functions[elements[i]],
+            &self.cutoff_function,
+            &self.numbers,
+            &around,
+        )
+        .0
+    }
+
+    /// Adds what one atom's energy gradient dE/dG contributes to all forces and to the virial dE/dε.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn pull_back(
+        &self,
+        structure: &Structure,
+        list: &NeighbourList,
+        elements: &[usize],
+        i: usize,
+        energy_gradient: &[f64],
+        forces: &mut [Vec3],
+        virial: &mut [Vec3; 3],
+    ) {
+        let around = environment::surroundings(structure, list, elements, i, self.cutoff);
+        let functions = &self.functions[elements[i]];
+        let (_, gradients) = reference::evaluate(functions, &self.cutoff_function, &self.numbers, &around);
+        for (weight, by_neighbour) in energy_gradient.iter().zip(&gradients) {
+            for (seen, gradient) in around.iter().zip(by_neighbour) {
+                let pull = crate::linear::scale(*weight, *gradient);
+                forces[i] = add(forces[i], pull);
+                forces[seen.atom as usize] = sub(forces[seen.atom as usize], pull);
+                for a in 0..3 {
+                    for b in 0..3 {
+                        virial[a][b] += pull[a] * seen.displacement[b];
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn check_ranges(config: &DescriptorConfig) -> Result<(), DescriptorError> {
+    let fail = |key: &str, value: String, rule| {
+        Err(DescriptorError::OutOfRange {
+            key: key.to_owned(),
+            value,
+            rule,
+        })
+    };
+    for (key, length) in [
+        ("radial-cutoff", config.radial_cutoff),
+        ("angular-cutoff", config.angular_cutoff),
+    ] {
+        if let Some(length) = length
+            && !(0.5..=30.0).contains(&length.value())
+        {
+            return fail(key, length.to_string(), "it must lie between 0.5 Å and 30 Å");
+        }
+    }
+    if !(1..=200).contains(&config.radial_count) {
+        return fail(
+            "radial-count",
+            config.radial_count.to_string(),
+            "it must lie between 1 and 200",
+        );
+    }
+    if config.angular_count > 50 {
+        return fail(
+            "angular-count",
+            config.angular_count.to_string(),
+            "it must be at most 50",
+        );
+    }
+    if !(1..=6).contains(&config.angular_degree) {
+        return fail(
+            "angular-degree",
+            config.angular_degree.to_string(),
+            "it must lie between 1 and 6",
+        );
+    }
+    Ok(())
+}
+
+/// A listed function and its central element.
+fn explicit(
+    listed: &FunctionConfig,
+    index: usize,
+    elements: &[Species],
+) -> Result<(usize, SymmetryFunction), DescriptorError> {
+    let place = |symbol: &str| {
+        symbol
+            .parse::<Species>()
+            .ok()
+            .and_then(|species| elements.iter().position(|known| *known == species))
+            .ok_or_else(|| DescriptorError::UnknownElement {
+                function: index + 1,
+                element: symbol.to_owned(),
+                known: elements.iter().map(|e| e.symbol()).collect::<Vec<_>>().join(", "),
+            })
+    };
+    let gaussian = |eta: f64, rs: Option<Length>, cutoff: Length| Gaussian {
+        eta,
+        shift: rs.map_or(0.0, Length::value),
+        cutoff: cutoff.value(),
+    };
+    Ok(match listed {
+        FunctionConfig::G2(c) => (
+            place(&c.central)?,
+            SymmetryFunction::Radial {
+                neighbours: Neighbours::Element(place(&c.neighbour)?),
+                gaussian: gaussian(c.eta, c.rs, c.cutoff),
+            },
+        ),
+        FunctionConfig::WeightedG2(c) => (
+            place(&c.central)?,
+            SymmetryFunction::Radial {
+                neighbours: Neighbours::Weighted,
+                gaussian: gaussian(c.eta, c.rs, c.cutoff),
+            },
+        ),
+        FunctionConfig::G4(c) | FunctionConfig::G5(c) => (
+            place(&c.central)?,
+            SymmetryFunction::Angular {
+                pairs: Pairs::Elements(place(&c.neighbours[0])?, place(&c.neighbours[1])?),
+                gaussian: gaussian(c.eta, c.rs, c.cutoff),
+                lambda: c.lambda,
+                zeta: c.zeta,
+                third_side: matches!(listed, FunctionConfig::G4(_)),
+            },
+        ),
+        FunctionConfig::WeightedG4(c) | FunctionConfig::WeightedG5(c) => (
+            place(&c.central)?,
+            SymmetryFunction::Angular {
+                pairs: Pairs::Weighted,
+                gaussian: gaussian(c.eta, c.rs, c.cutoff),
+                lambda: c.lambda,
+                zeta: c.zeta,
+                third_side: matches!(listed, FunctionConfig::WeightedG4(_)),
+            },
+        ),
+    })
+}

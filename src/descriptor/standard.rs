@@ -1,0 +1,162 @@
+//! The standard preset: ladders of shifted Gaussians whose ranges follow from the density and the shortest distances.
+
+use super::config::DescriptorConfig;
+use super::function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
+use crate::linear::{add, norm, sub};
+use crate::structure::{NeighbourList, Species, Structure};
+
+/// The radial cutoff in units of the mean spacing (volume per atom)^⅓: about 82 neighbours in any dense system.
+const RADIAL_REACH: f64 = 2.7;
+/// The angular cutoff in the same unit: about 24 neighbours.
+const ANGULAR_REACH: f64 = 1.8;
+
+/// The lengths that the preset's ranges are chosen from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ranges {
+    /// The mean spacing of atoms in Å.
+    pub spacing: f64,
+    /// The shortest distance seen between two elements, elements × elements, in Å.
+    pub shortest: Vec<Vec<f64>>,
+}
+
+impl Ranges {
+    /// Measures the frames. Without frames, or where atoms are alone, a spacing of 2.5 Å is assumed.
+    pub fn measure(elements: &[Species], frames: &[&Structure]) -> Self {
+        let mut spacings = Vec::new();
+        let mut shortest = vec![vec![f64::INFINITY; elements.len()]; elements.len()];
+        // Many frames of one run look alike: a few of them, evenly taken, tell the ranges.
+        let stride = frames.len().div_ceil(20).max(1);
+        for frame in frames.iter().step_by(stride) {
+            let spacing = spacing(frame);
+            spacings.push(spacing);
+            let list = NeighbourList::build(frame, 2.0 * spacing);
+            for i in 0..frame.len() {
+                for neighbour in list.of(i) {
+                    let j = neighbour.index as usize;
+                    let distance = norm(sub(add(frame.positions[j], neighbour.offset), frame.positions[i]));
+                    let place = |species: &Species| elements.iter().position(|known| known == species);
+                    if let (Some(a), Some(b)) = (place(&frame.species[i]), place(&frame.species[j]))
+                        && distance < shortest[a][b]
+                    {
+                        shortest[a][b] = distance;
+                        shortest[b][a] = distance;
+                    }
+                }
+            }
+        }
+        let spacing = if spacings.is_empty() {
+            2.5
+        } else {
+            spacings.iter().sum::<f64>() / spacings.len() as f64
+        };
+        for row in &mut shortest {
+            for distance in row {
+                if !distance.is_finite() || *distance < 0.2 * spacing {
+                    *distance = 0.8 * spacing;
+                }
+            }
+        }
+        Self { spacing, shortest }
+    }
+}
+
+/// (volume per atom)^⅓ in bulk; elsewhere from the distance within which an atom has twelve others (or all).
+fn spacing(structure: &Structure) -> f64 {
+    if structure.cell.is_bulk() {
+        return (structure.cell.volume() / structure.len() as f64).cbrt();
+    }
+    let mut radii = Vec::new();
+    for i in 0..structure.len() {
+        let mut distances: Vec<f64> = (0..structure.len())
+            .filter(|j| *j != i)
+            .map(|j| norm(sub(structure.positions[j], structure.positions[i])))
+            .collect();
+        distances.sort_by(f64::total_cmp);
+        if let Some(distance) = distances.get(11).or(distances.last()) {
+            let count = distances.len().min(12) as f64;
+            radii.push(distance * (4.0 / 3.0 * std::f64::consts::PI / count).cbrt());
+        }
+    }
+    if radii.is_empty() {
+        return 2.5;
+    }
+    radii.iter().sum::<f64>() / radii.len() as f64
+}
+
+/// The preset's functions per central element.
+pub(crate) fn functions(
+    config: &DescriptorConfig,
+    elements: &[Species],
+    frames: &[&Structure],
+) -> Vec<Vec<SymmetryFunction>> {
+    let ranges = Ranges::measure(elements, frames);
+    let radial = config
+        .radial_cutoff
+        .map_or(RADIAL_REACH * ranges.spacing, crate::units::Quantity::value);
+    let angular = config
+        .angular_cutoff
+        .map_or(ANGULAR_REACH * ranges.spacing, crate::units::Quantity::value);
+    let kinds = elements.len();
+    (0..kinds)
+        .map(|central| {
+            let mut list = Vec::new();
+            for neighbour in 0..kinds {
+                for gaussian in ladder(ranges.shortest[central][neighbour], radial, config.radial_count) {
+                    list.push(SymmetryFunction::Radial {
+                        neighbours: Neighbours::Element(neighbour),
+                        gaussian,
+                    });
+                }
+            }
+            let pairs: Vec<Pairs> = if kinds <= 2 {
+                (0..kinds)
+                    .flat_map(|a| (a..kinds).map(move |b| Pairs::Elements(a, b)))
+                    .collect()
+            } else {
+                vec![Pairs::Weighted]
+            };
+            let nearest = ranges.shortest[central].iter().copied().fold(f64::INFINITY, f64::min);
+            for gaussian in ladder(nearest, angular, config.angular_count) {
+                for pairs in &pairs {
+                    for (lambda, zeta) in angles(config.angular_degree) {
+                        list.push(SymmetryFunction::Angular {
+                            pairs: *pairs,
+                            gaussian,
+                            lambda,
+                            zeta,
+                            third_side: false,
+                        });
+                    }
+                }
+            }
+            list
+        })
+        .collect()
+}
+
+/// `count` Gaussians whose centres run evenly from the shortest distance to just inside the cutoff.
+fn ladder(shortest: f64, cutoff: f64, count: usize) -> Vec<Gaussian> {
+    let first = (0.9 * shortest).min(0.5 * cutoff);
+    let step = (cutoff - first) / (count as f64 + 0.5);
+    (0..count)
+        .map(|k| Gaussian {
+            eta: 0.5 / (step * step),
+            shift: first + k as f64 * step,
+            cutoff,
+        })
+        .collect()
+}
+
+/// Pairs (λ, ζ) that span all polynomials in cos θ up to a degree.
+fn angles(degree: usize) -> Vec<(f64, f64)> {
+    let mut list = vec![(1.0, 1.0), (-1.0, 1.0)];
+    for power in 2..=degree {
+        list.push((if power == 3 { -1.0 } else { 1.0 }, power as f64));
+    }
+    if degree == 4 {
+        // (1 − cos θ)⁴ beside (1 + cos θ)⁴ gives the odd powers; the cube is then not needed.
+        list[3] = (1.0, 4.0);
+        list[4] = (-1.0, 4.0);
+    }
+    list
+}

@@ -1,0 +1,163 @@
+//! What the journals hold: requests and labels, decisions, generations, events.
+
+use serde::{Deserialize, Serialize};
+
+use crate::linear::{Mat3, Vec3};
+use crate::oracle::Fingerprint;
+use crate::potential::Labels;
+use crate::sampling::{Decision, Proposal, TrajectoryPlan};
+
+/// Which label is meant: never reused, the same in every repetition of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestId {
+    /// Bootstrap labels come before any step.
+    pub bootstrap: bool,
+    /// The chain that asks.
+    pub chain: u32,
+    /// Its step (or the number of the bootstrap structure).
+    pub step: u64,
+    /// The number of the label within the step.
+    pub index: u32,
+}
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = if self.bootstrap { "bootstrap" } else { "step" };
+        write!(formatter, "chain-{}-{kind}-{:06}-{:02}", self.chain, self.step, self.index)
+    }
+}
+
+/// One line of the label store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabelRecord {
+    /// A structure is about to be sent to the oracle.
+    Request {
+        /// Which label.
+        id: RequestId,
+        /// Positions in Å.
+        positions: Vec<Vec3>,
+        /// What the kernel needs to decide when the answer comes.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        proposal: Option<Proposal>,
+    },
+    /// The oracle's answer.
+    Label {
+        /// Which label.
+        id: RequestId,
+        /// eV.
+        energy: f64,
+        /// eV/Å.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        forces: Option<Vec<Vec3>>,
+        /// eV/Å³, tensile positive.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        stress: Option<Mat3>,
+    },
+    /// Two cold starts agreed that the oracle has no answer here.
+    Unphysical {
+        /// Which label.
+        id: RequestId,
+        /// What the oracle said.
+        reason: String,
+    },
+}
+
+impl LabelRecord {
+    /// The record of an answer.
+    pub fn label(id: RequestId, labels: &Labels) -> Self {
+        Self::Label {
+            id,
+            energy: labels.energy,
+            forces: labels.forces.clone(),
+            stress: labels.stress,
+        }
+    }
+}
+
+/// One line of a chain's journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChainRecord {
+    /// A decided step.
+    Decision(Decision),
+    /// The full state after a step, so that a resume need not go back further.
+    Anchor {
+        /// The step just decided.
+        step: u64,
+        /// Positions in Å.
+        positions: Vec<Vec3>,
+        /// Momenta, for kernels that carry them along.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        momenta: Option<Vec<Vec3>>,
+    },
+}
+
+/// One line of the learning journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LearningRecord {
+    /// A network was trained.
+    Generation(Generation),
+    /// The run thawed after this step: a new learning block begins.
+    Relearn {
+        /// The last step before it.
+        after_step: u64,
+    },
+}
+
+/// A trained network and how proposals are made with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Generation {
+    /// Its number, from 0.
+    pub generation: u32,
+    /// The learning block it belongs to, from 0; `slmc resume --relearn` opens the next.
+    pub block: u32,
+    /// Labels in the training set.
+    pub labels: usize,
+    /// The last step of all chains whose labels it saw.
+    pub after_step: u64,
+    /// The first step that uses it.
+    pub from_step: u64,
+    /// Whether it is frozen: sampling starts at `from_step`.
+    pub frozen: bool,
+    /// Whether training failed and this is the network before it.
+    pub kept_previous: bool,
+    /// Standard deviation of the total-energy error expected from validation, eV.
+    pub validation_error: Option<f64>,
+    /// Segments, steps and time step of proposals.
+    pub trajectory: TrajectoryPlan,
+    /// Why the trajectory is as it is, for the report.
+    pub reason: String,
+}
+
+/// What was started: written once, compared on resume.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Header {
+    /// The version of slmc that started the run.
+    pub version: String,
+    /// The normalised configuration.
+    pub config: String,
+    /// The oracle's fingerprint; absent until the oracle has told it.
+    pub fingerprint: Fingerprint,
+}
+
+/// One line of the event log: for people, outside the identity contract.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Event {
+    /// Seconds since 1970.
+    pub time: f64,
+    /// What kind of event, such as "start", "resume", "retry", "label", "stop".
+    pub kind: String,
+    /// What it is about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub request: Option<String>,
+    /// What happened.
+    pub message: String,
+    /// Wall-clock seconds it took.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub seconds: Option<f64>,
+}

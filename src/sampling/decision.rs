@@ -1,0 +1,193 @@
+//! The Metropolis decision on path space, and what is recorded of it.
+//!
+//! A proposal is m trajectories in a row, each with fresh momenta. With fresh momenta p_i drawn for each segment the path
+//! (q₀; p₁…p_m) has density π(q₀)·Πφ(p_i); running it backwards with reversed end momenta maps it onto itself with unit
+//! Jacobian, so accepting with min(1, exp(−β[U(q_m) − U(q₀) + ΣᵢΔKᵢ])) leaves π exact, whatever the proposal's forces
+//! (Duane et al., Phys. Lett. B 195, 216 (1987); Nagai et al., Phys. Rev. B 102, 041124(R) (2020) for one segment).
+
+use serde::{Deserialize, Serialize};
+
+use crate::linear::Mat3;
+use crate::potential::Labels;
+use crate::sampling::{Environment, State, StepId};
+use crate::structure::Structure;
+
+/// A stretch of a run; only sampling is averaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Labels before there is a network.
+    Bootstrap,
+    /// The network is retrained on what the chains label.
+    Learning,
+    /// Network and tuned parameters are frozen.
+    Sampling,
+}
+
+/// How proposals are decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// By the Metropolis test: exact.
+    Metropolis,
+    /// Everything is accepted: a control that must fail, for tests of the tests.
+    Everything,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The end point is the new state.
+    Accepted,
+    /// The state stays.
+    Rejected,
+    /// The trajectory diverged: the state stays, no label was spent.
+    Diverged,
+    /// The oracle has no answer at the end point: the state stays; the target is truncated there.
+    Unphysical,
+}
+
+/// What a self-learning proposal must remember until its label comes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Proposal {
+    /// The network generation it ran on.
+    pub generation: Option<u32>,
+    /// Number of segments.
+    pub segments: u32,
+    /// Time steps in all.
+    pub steps: u32,
+    /// ln u of the acceptance uniform.
+    pub log_uniform: f64,
+    /// Σᵢ ΔKᵢ over the segments, eV.
+    pub kinetic_change: f64,
+    /// Kinetic energy of the first segment's initial momenta, eV.
+    pub kinetic_start: f64,
+    /// Kinetic energy of the last segment's final momenta, eV.
+    pub kinetic_end: f64,
+    /// The network's energy at the start, eV.
+    pub network_start: f64,
+    /// The network's energy at the end, eV.
+    pub network_end: f64,
+    /// Whether a segment diverged.
+    pub diverged: bool,
+}
+
+/// A decided step as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Decision {
+    /// The step, from 1.
+    pub step: u64,
+    /// Its phase.
+    pub phase: Phase,
+    /// The network generation, where one proposed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub generation: Option<u32>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Oracle energy of the state after the decision, eV.
+    pub energy: f64,
+    /// Oracle stress of the state after the decision: xx yy zz yz xz xy, eV/Å³.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stress: Option<[f64; 6]>,
+    /// Kinetic energy after the decision (the final momenta if accepted, else the initial ones), eV.
+    pub kinetic: f64,
+    /// Oracle energy of the proposed state, where the oracle was asked and answered, eV.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub energy_proposed: Option<f64>,
+    /// ΔU_oracle + ΣΔK, eV.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub delta: Option<f64>,
+    /// ln u.
+    pub log_uniform: f64,
+    /// The network's energy at start and end, where a network proposed, eV.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub network: Option<[f64; 2]>,
+    /// Segments.
+    pub segments: u32,
+    /// Time steps in all.
+    pub steps: u32,
+    /// Oracle calls the step used.
+    pub labels: u32,
+}
+
+/// Six components xx yy zz yz xz xy of a symmetric tensor.
+pub fn voigt(tensor: &Mat3) -> [f64; 6] {
+    [
+        tensor[0][0],
+        tensor[1][1],
+        tensor[2][2],
+        0.5 * (tensor[1][2] + tensor[2][1]),
+        0.5 * (tensor[0][2] + tensor[2][0]),
+        0.5 * (tensor[0][1] + tensor[1][0]),
+    ]
+}
+
+/// Whether a proposal is accepted: ln u < −β·ΔH; a ΔH that is not a number never is.
+pub fn metropolis(acceptance: Acceptance, log_uniform: f64, delta: f64, thermal_energy: f64) -> bool {
+    match acceptance {
+        Acceptance::Metropolis => log_uniform < -delta / thermal_energy,
+        Acceptance::Everything => delta.is_finite(),
+    }
+}
+
+/// Decides a self-learning proposal once its label is there (`None`: the oracle has no answer, or the trajectory diverged and
+/// was never labelled).
+pub fn decide(
+    environment: &Environment,
+    state: &State,
+    id: StepId,
+    proposal: &Proposal,
+    end: &Structure,
+    labels: Option<Labels>,
+) -> (Decision, State) {
+    let delta = labels
+        .as_ref()
+        .map(|labels| labels.energy - state.labels.energy + proposal.kinetic_change);
+    let accepted = delta.is_some_and(|delta| {
+        metropolis(
+            environment.acceptance,
+            proposal.log_uniform,
+            delta,
+            environment.thermal_energy,
+        )
+    });
+    let outcome = match (&labels, accepted) {
+        _ if proposal.diverged => Outcome::Diverged,
+        (None, _) => Outcome::Unphysical,
+        (Some(_), true) => Outcome::Accepted,
+        (Some(_), false) => Outcome::Rejected,
+    };
+    let energy_proposed = labels.as_ref().map(|labels| labels.energy);
+    let asked = u32::from(!proposal.diverged);
+    let next = match labels {
+        Some(labels) if accepted => State {
+            structure: end.clone(),
+            labels,
+            momenta: None,
+        },
+        _ => state.clone(),
+    };
+    let decision = Decision {
+        step: id.step,
+        phase: id.phase,
+        generation: proposal.generation,
+        outcome,
+        energy: next.labels.energy,
+        stress: next.labels.stress.as_ref().map(voigt),
+        kinetic: if accepted {
+            proposal.kinetic_end
+        } else {
+            proposal.kinetic_start
+        },
+        energy_proposed,
+        delta,
+        log_uniform: proposal.log_uniform,
+        network: Some([proposal.network_start, proposal.network_end]).filter(|pair| pair.iter().all(|x| x.is_finite())),
+        segments: proposal.segments,
+        steps: proposal.steps,
+        labels: asked,
+    };
+    (decision, next)
+}

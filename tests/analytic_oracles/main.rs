@@ -1,0 +1,6 @@
+//! The analytic oracles are right: derivatives, symmetries, published numbers, LAMMPS, and the same bits at any number of
+//! threads.
+
+mod derivatives;
+mod published;
+mod systems;
