@@ -6,6 +6,7 @@
 //!
 //! Energies are in eV, lengths in Å, masses in atomic mass units throughout; see [`units`].
 
+pub mod formats;
 pub mod analysis;
 pub mod descriptor;
 pub mod dynamics;
