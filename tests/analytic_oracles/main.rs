@@ -2,5 +2,7 @@
 //! threads.
 
 mod derivatives;
+mod lammps;
+mod oracle;
 mod published;
 mod systems;
