@@ -1,7 +1,9 @@
 //! The cheap side: potentials that give energy, forces and stress and can be differentiated, evaluated along trajectories.
 
 mod neural;
+mod swirl;
 
+pub use swirl::Swirl;
 pub use neural::{Member, NeuralError, NeuralPotential, Scaling, Spread};
 
 use crate::linear::{Mat3, Vec3};

@@ -4,6 +4,7 @@ pub mod bootstrap;
 pub mod chain;
 pub mod directory;
 pub mod driver;
+pub mod fitter;
 pub mod journal;
 pub mod learner;
 pub mod outputs;
