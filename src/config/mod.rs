@@ -7,7 +7,7 @@ mod schema;
 mod template;
 
 pub use documentation::{json_schema, markdown};
-pub use parse::{Complaint, ConfigError, parse, parse_with_overrides};
-pub use plan::{OracleChoice, build_plan, open_oracle, select_oracle};
+pub use parse::{Complaint, ConfigError, override_text, parse};
+pub use plan::{OracleChoice, Surroundings, build_plan, momentum_is_removed, open_oracle, select_oracle};
 pub use schema::*;
 pub use template::template;

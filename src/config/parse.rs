@@ -1,7 +1,7 @@
 //! Text to configuration: every complaint with line, column and remedy, all of them at once.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::schema::Config;
 
@@ -161,20 +161,6 @@ fn edits(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-/// Reads a file, applies `--set key.path=value` overrides and parses.
-pub fn parse_with_overrides(path: &Path, overrides: &[String]) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let invalid = |complaints| ConfigError::Invalid {
-        path: path.to_owned(),
-        complaints,
-    };
-    let text = override_text(&text, overrides).map_err(|complaint| invalid(vec![complaint]))?;
-    parse(&text).map_err(invalid)
 }
 
 /// The text with `key.path=value` settings applied in place, so that errors keep their lines.

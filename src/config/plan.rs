@@ -178,6 +178,19 @@ pub fn open_oracle(choice: &OracleChoice, first_frame: &Structure, folder: &Path
     })
 }
 
+/// Whether the momentum of the centre of mass is removed: oracle and proposal are translation-invariant and no atom is fixed.
+pub fn momentum_is_removed(config: &Config, first_frame: &Structure) -> bool {
+    let oracle = select_oracle(&config.oracle, None);
+    let mut unheard = Checker {
+        text: "",
+        complaints: Vec::new(),
+    };
+    let given = given_proposal(config, Path::new("/"), first_frame, &mut unheard);
+    oracle.is_ok_and(|choice| choice.translation_invariant(first_frame))
+        && given.is_none_or(|potential| potential.translation_invariant())
+        && !first_frame.fixed.contains(&true)
+}
+
 /// Collects complaints about keys, each at the key's place in the text.
 struct Checker<'a> {
     text: &'a str,
@@ -325,9 +338,6 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         let path = around.folder.join(name);
         path.canonicalize().unwrap_or(path).to_string_lossy().into_owned()
     };
-    if around.oracle.is_some() || config.structure.file.is_empty() {
-        // Nothing to add: the choice above already is the one oracle.
-    }
     if !config.structure.file.is_empty() {
         config.structure.file = absolute(&config.structure.file);
     }

@@ -10,6 +10,7 @@ pub mod learner;
 pub mod outputs;
 pub mod plan;
 pub mod records;
+pub mod results;
 pub mod stop;
 pub mod store;
 pub mod trainer;
