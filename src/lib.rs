@@ -9,6 +9,7 @@
 pub mod analysis;
 pub mod descriptor;
 pub mod dynamics;
+pub mod formats;
 pub mod linear;
 pub mod network;
 pub mod oracle;

@@ -61,7 +61,7 @@ fn map(chains: &[&[f64]], function: impl Fn(f64) -> f64) -> Vec<Vec<f64>> {
 }
 
 /// The arithmetic mean, summed in order as differences from the first number: a constant's mean is the constant.
-fn mean<'a>(numbers: impl IntoIterator<Item = &'a f64>) -> f64 {
+pub(super) fn mean<'a>(numbers: impl IntoIterator<Item = &'a f64>) -> f64 {
     let mut numbers = numbers.into_iter();
     let Some(first) = numbers.next() else {
         return f64::NAN;
@@ -74,7 +74,7 @@ fn mean<'a>(numbers: impl IntoIterator<Item = &'a f64>) -> f64 {
 }
 
 /// The unbiased variance (divisor n − 1).
-fn variance<'a>(numbers: impl IntoIterator<Item = &'a f64> + Clone) -> f64 {
+pub(super) fn variance<'a>(numbers: impl IntoIterator<Item = &'a f64> + Clone) -> f64 {
     let centre = mean(numbers.clone());
     let (sum, count) = numbers.into_iter().fold((0.0, 0_usize), |(sum, count), x| {
         (sum + (x - centre).powi(2), count + 1)
