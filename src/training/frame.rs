@@ -47,15 +47,6 @@ pub(super) struct Frame {
     pub virial: Vec<f64>,
 }
 
-/// dG/dr and dG/dε of all atoms of a frame in single precision, with 3n + 6 columns for an atom whose functions depend on
-/// n atoms; the atoms come element by element, in the order of the blocks' rows.
-pub(super) struct Jacobians {
-    values: Vec<f32>,
-    atoms: Vec<u32>,
-    /// Where each atom's values and dependencies start.
-    starts: Vec<(usize, usize)>,
-}
-
 /// The descriptors of a frame's atoms, from scratch.
 pub(super) fn features(descriptor: &Descriptor, structure: &Structure) -> Vec<AtomFeatures> {
     let list = NeighbourList::build(structure, descriptor.cutoff());
@@ -129,12 +120,6 @@ impl Frame {
             forces,
             virial,
         }
-    }
-
-    /// Bytes held, jacobians not counted.
-    pub fn bytes(&self) -> usize {
-        let numbers = self.pooled.len() + self.force_rows.len() + self.virial_rows.len() + self.forces.len();
-        8 * (numbers + self.blocks.iter().map(|block| block.values.len()).sum::<usize>())
     }
 }
 

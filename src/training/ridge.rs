@@ -90,6 +90,13 @@ impl HeldOut {
     }
 }
 
+/// The rows whose normal equations grow with the frames.
+#[derive(Clone, Copy)]
+enum Group {
+    Forces,
+    Virials,
+}
+
 /// The sums of one group of rows of one fold.
 #[derive(Clone)]
 struct Sums {
@@ -191,17 +198,22 @@ impl<'a> Ridge<'a> {
         let mut matrix = Array2::zeros((columns, columns));
         let mut rhs = vec![0.0; columns];
         let kept: Vec<usize> = (0..self.grams.len()).filter(|fold| held_out != Some(*fold)).collect();
-        let groups: [(&[Sums], fn(&Gram) -> &Array2<f64>, f64); 2] = [
-            (&self.forces, |gram| &gram.forces, self.emphasis[1]),
-            (&self.virials, |gram| &gram.virials, self.emphasis[2] * stress_weight),
-        ];
-        for (sums, gram, weight) in groups {
+        for group in [Group::Forces, Group::Virials] {
+            let (sums, weight) = match group {
+                Group::Forces => (&self.forces, self.emphasis[1]),
+                Group::Virials => (&self.virials, self.emphasis[2] * stress_weight),
+            };
             let count: f64 = kept.iter().map(|fold| sums[*fold].count).sum();
             if count == 0.0 || weight == 0.0 {
                 continue;
             }
             for fold in &kept {
-                matrix.scaled_add(weight / count, gram(&self.grams[*fold]));
+                let gram = &self.grams[*fold];
+                let gram = match group {
+                    Group::Forces => &gram.forces,
+                    Group::Virials => &gram.virials,
+                };
+                matrix.scaled_add(weight / count, gram);
                 for (sum, value) in rhs.iter_mut().zip(&sums[*fold].rhs) {
                     *sum += weight / count * value;
                 }
@@ -350,13 +362,6 @@ impl<'a> Ridge<'a> {
                     }
                 }
                 let score = sum.energy_error();
-                if std::env::var("SLMC_TRACE").is_ok() {
-                    eprintln!(
-                        "w {energy_weight:8} l {regularisation:e} sigma/sqrtN {:.3e} force {:.3e} {complete}",
-                        sum.energy_error(),
-                        sum.force_error()
-                    );
-                }
                 if complete && score.is_finite() && best.as_ref().is_none_or(|(least, ..)| score < *least) {
                     let choice = RidgeChoice {
                         energy_weight: *energy_weight,

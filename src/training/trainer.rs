@@ -59,7 +59,7 @@ impl Trainer {
         seed: u64,
         observer: &dyn Fn(Progress),
     ) -> Result<Fit, TrainingError> {
-        let _ = seed;
+        let _ = (seed, &self.network);
         self.gather(frames, previous, observer)?;
         let cache = self.cache.as_ref().ok_or(TrainingError::NoFrames)?;
         let offsets = offsets(&cache.descriptor);
