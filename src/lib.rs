@@ -7,6 +7,7 @@
 //! Energies are in eV, lengths in Å, masses in atomic mass units throughout; see [`units`].
 
 pub mod analysis;
+pub mod cli;
 pub mod config;
 pub mod descriptor;
 pub mod dynamics;

@@ -1,8 +1,10 @@
 //! The cheap side: potentials that give energy, forces and stress and can be differentiated, evaluated along trajectories.
 
 mod neural;
+mod prediction;
 mod swirl;
 
+pub use prediction::{PredictedFrame, Prediction, PredictionErrors, predict};
 pub use swirl::Swirl;
 pub use neural::{Member, NeuralError, NeuralPotential, Scaling, Spread};
 
