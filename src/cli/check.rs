@@ -56,7 +56,9 @@ impl Check {
                 learning.bootstrap.displaced, learning.schedule.stop_after
             )),
             ProposalSource::Fixed(_) => text.push_str("  proposals   on the given surface, nothing is learned\n"),
-            ProposalSource::Oracle => text.push_str("  proposals   on the oracle's own forces, each time step a label\n"),
+            ProposalSource::Oracle => {
+                text.push_str("  proposals   on the oracle's own forces, each time step a label\n")
+            }
         }
         text.push_str(&format!(
             "  sampling    {} chains of {} steps, the first {} dropped\n",

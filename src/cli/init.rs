@@ -43,10 +43,11 @@ impl Init {
                 let text = std::fs::read(path)
                     .map_err(|error| Failure::new(exit::DATA, format!("cannot read {}: {error}", path.display())))?;
                 crate::formats::read(path).map_err(|error| Failure::from_error(exit::DATA, &error))?;
-                let file_name = path.file_name().map_or("structure".into(), std::ffi::OsStr::to_os_string);
+                let file_name = path
+                    .file_name()
+                    .map_or("structure".into(), std::ffi::OsStr::to_os_string);
                 let inside = self.directory.join(&file_name);
-                let same = inside.exists()
-                    && path.canonicalize().ok() == inside.canonicalize().ok();
+                let same = inside.exists() && path.canonicalize().ok() == inside.canonicalize().ok();
                 if !same {
                     files.push((inside, text));
                 }
@@ -60,7 +61,10 @@ impl Init {
                 file_name.to_owned()
             }
         };
-        files.push((self.directory.join("slmc.toml"), template(name, &structure_name).into_bytes()));
+        files.push((
+            self.directory.join("slmc.toml"),
+            template(name, &structure_name).into_bytes(),
+        ));
         let recipe = match name {
             "espresso" => ESPRESSO_RECIPE,
             "lammps" => LAMMPS_RECIPE,
@@ -103,5 +107,11 @@ fn example(oracle: &str) -> (&'static str, Frame) {
         _ => ("silicon.xyz", include_str!("../../examples/silicon/silicon.xyz")),
     };
     let frames = crate::formats::xyz::parse(text, name).expect("the examples' structures are tested");
-    (name, frames.into_iter().next().expect("the examples' structures hold a frame"))
+    (
+        name,
+        frames
+            .into_iter()
+            .next()
+            .expect("the examples' structures hold a frame"),
+    )
 }

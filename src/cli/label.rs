@@ -49,12 +49,18 @@ impl Label {
             .map_err(|complaint| Failure::new(exit::USAGE, complaint.to_string()))?;
         let frames = crate::formats::read(&self.file).map_err(|error| Failure::from_error(exit::DATA, &error))?;
         let Some(first) = frames.first() else {
-            return Err(Failure::new(exit::DATA, format!("{} holds no structure", self.file.display())));
+            return Err(Failure::new(
+                exit::DATA,
+                format!("{} holds no structure", self.file.display()),
+            ));
         };
         let mut done = self.already_labelled(&frames)?;
         let first_new = done.len();
         if first_new > 0 && !verbosity.quiet {
-            eprintln!("{}: the first {first_new} structures are labelled already", self.output.display());
+            eprintln!(
+                "{}: the first {first_new} structures are labelled already",
+                self.output.display()
+            );
         }
         let stop = signals::listen()?;
         let work = folder_of(&self.output).join(format!(".slmc-label-{}", std::process::id()));
@@ -165,14 +171,21 @@ impl Label {
             return Err(failure);
         }
         if done.len() + skipped < frames.len() {
-            eprintln!("stopped after {} of {}; repeat the command to go on", done.len(), frames.len());
+            eprintln!(
+                "stopped after {} of {}; repeat the command to go on",
+                done.len(),
+                frames.len()
+            );
             return Ok(exit::STOPPED);
         }
         if !verbosity.quiet {
             eprintln!("wrote {} labelled structures to {}", done.len(), self.output.display());
         }
         if skipped > 0 {
-            return Err(Failure::new(exit::DATA, format!("{skipped} structures have no label from this oracle")));
+            return Err(Failure::new(
+                exit::DATA,
+                format!("{skipped} structures have no label from this oracle"),
+            ));
         }
         Ok(0)
     }
@@ -183,18 +196,21 @@ impl Label {
             return Ok(Vec::new());
         }
         let old = crate::formats::read(&self.output).map_err(|error| {
-            Failure::from_error(exit::DATA, &error).hint("move the output file away, or cut its half-written last frame")
+            Failure::from_error(exit::DATA, &error)
+                .hint("move the output file away, or cut its half-written last frame")
         })?;
         let same = old.len() <= frames.len()
-            && old
-                .iter()
-                .zip(frames)
-                .all(|(a, b)| a.labels.is_some() && a.structure.positions == b.structure.positions && a.structure.species == b.structure.species);
+            && old.iter().zip(frames).all(|(a, b)| {
+                a.labels.is_some()
+                    && a.structure.positions == b.structure.positions
+                    && a.structure.species == b.structure.species
+            });
         if !same {
-            return Err(
-                Failure::new(exit::DATA, format!("{} is already there and holds something else", self.output.display()))
-                    .hint("give another output file, or move this one away"),
-            );
+            return Err(Failure::new(
+                exit::DATA,
+                format!("{} is already there and holds something else", self.output.display()),
+            )
+            .hint("give another output file, or move this one away"));
         }
         Ok((0..old.len()).collect())
     }

@@ -212,7 +212,10 @@ impl ConfigArguments {
 
 fn load(path: &std::path::Path, settings: &[String]) -> Result<Loaded, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let failure = Failure::new(exit::CONFIG, format!("cannot read the configuration {}: {error}", path.display()));
+        let failure = Failure::new(
+            exit::CONFIG,
+            format!("cannot read the configuration {}: {error}", path.display()),
+        );
         if path.is_dir() {
             failure.hint("give the configuration file, not its folder")
         } else {

@@ -27,7 +27,8 @@ pub struct Predict {
 impl Predict {
     /// Evaluates, writes and prints.
     pub fn run(self) -> Result<u8, Failure> {
-        let potential = NeuralPotential::load(&self.potential).map_err(|error| Failure::from_error(exit::DATA, &error))?;
+        let potential =
+            NeuralPotential::load(&self.potential).map_err(|error| Failure::from_error(exit::DATA, &error))?;
         let frames = crate::formats::read(&self.file).map_err(|error| Failure::from_error(exit::DATA, &error))?;
         for (index, frame) in frames.iter().enumerate() {
             let unknown = frame
@@ -70,16 +71,32 @@ impl Predict {
         }
         let mut text = String::new();
         for (index, (frame, answer)) in frames.iter().zip(&prediction.frames).enumerate() {
-            text.push_str(&format!("frame {index}: {} atoms, {:.6} eV", frame.structure.len(), answer.energy));
+            text.push_str(&format!(
+                "frame {index}: {} atoms, {:.6} eV",
+                frame.structure.len(),
+                answer.energy
+            ));
             if let Some(labels) = &frame.labels {
-                text.push_str(&format!(" (label {:.6}, error {:+.6})", labels.energy, answer.energy - labels.energy));
+                text.push_str(&format!(
+                    " (label {:.6}, error {:+.6})",
+                    labels.energy,
+                    answer.energy - labels.energy
+                ));
             }
             text.push('\n');
         }
         let errors = &prediction.summary;
         let rows = [
-            ("standard deviation of the total-energy error", errors.energy_error_std, "meV"),
-            ("energy, root mean square error per atom", errors.energy_rmse_per_atom, "meV"),
+            (
+                "standard deviation of the total-energy error",
+                errors.energy_error_std,
+                "meV",
+            ),
+            (
+                "energy, root mean square error per atom",
+                errors.energy_rmse_per_atom,
+                "meV",
+            ),
             ("forces, root mean square error", errors.force_rmse, "meV/Å"),
             ("stress, root mean square error", errors.stress_rmse, "meV/Å³"),
         ];

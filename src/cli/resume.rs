@@ -31,7 +31,14 @@ pub struct Resume {
 }
 
 /// Keys that may change between the stops of one run: they say how much is run and how, not what is sampled.
-const FREE: [&str; 6] = ["sampling.steps", "sampling.until-ess", "max-labels", "pool", "output", "oracle"];
+const FREE: [&str; 6] = [
+    "sampling.steps",
+    "sampling.until-ess",
+    "max-labels",
+    "pool",
+    "output",
+    "oracle",
+];
 
 impl Resume {
     /// Replays the journals and goes on.
@@ -49,7 +56,8 @@ impl Resume {
             .map_err(|error| error.to_string())
             .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()))
             .map_err(|error| Failure::new(exit::DATA, format!("{} is damaged: {error}", header_path.display())))?;
-        let stored = crate::config::parse(&header.config).map_err(|complaints| complaints_failure(&header_path, &complaints))?;
+        let stored =
+            crate::config::parse(&header.config).map_err(|complaints| complaints_failure(&header_path, &complaints))?;
         let loaded = super::load(&directory.config(), &self.settings)?;
         self.refuse_changes(&stored, &loaded.config)?;
         let starts: Vec<Structure> = crate::formats::read(directory.start())
@@ -81,7 +89,10 @@ impl Resume {
             };
             let text = serde_json::to_string_pretty(&header).unwrap_or_default();
             crate::run::directory::replace(&header_path, text.as_bytes()).map_err(|error| {
-                Failure::new(exit::CANNOT_WRITE, format!("cannot write {}: {error}", header_path.display()))
+                Failure::new(
+                    exit::CANNOT_WRITE,
+                    format!("cannot write {}: {error}", header_path.display()),
+                )
             })?;
         }
         drive(plan, directory, lock, self.relearn, verbosity)
@@ -99,7 +110,9 @@ impl Resume {
             .chain(after.keys().filter(|key| !before.contains_key(*key)))
             .filter(|key| before.get(*key) != after.get(*key))
             .filter(|key| {
-                let free = FREE.iter().any(|free| key.as_str() == *free || key.starts_with(&format!("{free}.")));
+                let free = FREE
+                    .iter()
+                    .any(|free| key.as_str() == *free || key.starts_with(&format!("{free}.")));
                 let relearned = self.relearn && key.starts_with("learning.");
                 !(free || relearned)
             })
@@ -123,7 +136,11 @@ fn flatten(prefix: &str, value: &serde_json::Value, entries: &mut std::collectio
     match value {
         serde_json::Value::Object(map) => {
             for (key, value) in map {
-                let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                let path = if prefix.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{prefix}.{key}")
+                };
                 flatten(&path, value, entries);
             }
         }

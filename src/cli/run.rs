@@ -35,7 +35,8 @@ pub struct Run {
 pub(super) fn limit(time: Option<units::Duration>) -> Result<Option<Duration>, Failure> {
     match time {
         Some(time) if time.value() <= 0.0 => {
-            Err(Failure::new(exit::USAGE, "--time-limit must be more than zero").hint("write it as --time-limit \"23 h\""))
+            Err(Failure::new(exit::USAGE, "--time-limit must be more than zero")
+                .hint("write it as --time-limit \"23 h\""))
         }
         Some(time) => Ok(Some(Duration::from_secs_f64(time.value()))),
         None => Ok(None),
@@ -50,10 +51,12 @@ impl Run {
         let out = self.out.clone().unwrap_or_else(|| PathBuf::from("run"));
         let directory = RunDirectory::new(&out);
         if directory.holds_run() {
-            return Err(Failure::new(exit::USAGE, format!("{} already holds a run", out.display())).hint(format!(
-                "go on with it by `slmc resume {0}`, or choose another directory with --out",
-                out.display()
-            )));
+            return Err(
+                Failure::new(exit::USAGE, format!("{} already holds a run", out.display())).hint(format!(
+                    "go on with it by `slmc resume {0}`, or choose another directory with --out",
+                    out.display()
+                )),
+            );
         }
         let folder = folder_of(&loaded.path);
         let around = Surroundings {
@@ -147,9 +150,9 @@ pub(super) fn failure(error: &RunError) -> Failure {
     };
     let failure = Failure::from_error(code, error);
     match error {
-        RunError::Journal(journal) if journal.is_io() => {
-            failure.hint("free space or mend the permissions, then `slmc resume` goes on: nothing that was journalled is lost")
-        }
+        RunError::Journal(journal) if journal.is_io() => failure.hint(
+            "free space or mend the permissions, then `slmc resume` goes on: nothing that was journalled is lost",
+        ),
         _ => failure,
     }
 }

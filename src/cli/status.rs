@@ -36,9 +36,20 @@ impl Status {
         let sampled: Vec<u64> = results
             .decisions
             .iter()
-            .map(|chain| chain.iter().filter(|decision| decision.phase == Phase::Sampling).count() as u64)
+            .map(|chain| {
+                chain
+                    .iter()
+                    .filter(|decision| decision.phase == Phase::Sampling)
+                    .count() as u64
+            })
             .collect();
-        let phase = match results.decisions.iter().filter_map(|chain| chain.last()).map(|d| d.phase).max_by_key(|p| *p as u8) {
+        let phase = match results
+            .decisions
+            .iter()
+            .filter_map(|chain| chain.last())
+            .map(|d| d.phase)
+            .max_by_key(|p| *p as u8)
+        {
             None => "bootstrap",
             Some(Phase::Bootstrap) => "bootstrap",
             Some(Phase::Learning) => "learning",
@@ -51,7 +62,11 @@ impl Status {
             .flat_map(|chain| chain.iter().rev().take(100))
             .collect();
         let acceptance = (!recent.is_empty()).then(|| {
-            recent.iter().filter(|decision| decision.outcome == Outcome::Accepted).count() as f64 / recent.len() as f64
+            recent
+                .iter()
+                .filter(|decision| decision.outcome == Outcome::Accepted)
+                .count() as f64
+                / recent.len() as f64
         });
         let newest = results.generations.last();
         let complete = !running && sampled.iter().sum::<u64>() >= wanted;
@@ -88,16 +103,20 @@ impl Status {
             sampled.iter().sum::<u64>(),
         );
         if let Some(acceptance) = acceptance {
-            text.push_str(&format!("  acceptance    {acceptance:.2} over the latest {} steps\n", recent.len()));
+            text.push_str(&format!(
+                "  acceptance    {acceptance:.2} over the latest {} steps\n",
+                recent.len()
+            ));
         }
         if let Some(generation) = newest {
             text.push_str(&format!(
                 "  network       generation {}, {} labels{}{}\n",
                 generation.generation,
                 generation.labels,
-                generation
-                    .validation_error
-                    .map_or(String::new(), |error| format!(", validation error {:.2} meV", 1e3 * error)),
+                generation.validation_error.map_or(String::new(), |error| format!(
+                    ", validation error {:.2} meV",
+                    1e3 * error
+                )),
                 if generation.frozen { ", frozen" } else { "" }
             ));
         }

@@ -66,12 +66,21 @@ impl Train {
             .hint("label them with `slmc label`"));
         }
         if labelled.len() < total {
-            eprintln!("warning: {} of {total} frames have no energy and are left out", total - labelled.len());
+            eprintln!(
+                "warning: {} of {total} frames have no energy and are left out",
+                total - labelled.len()
+            );
         }
-        let mut trainer = Trainer::new(descriptor, network, training)
-            .map_err(|error| Failure::from_error(exit::CONFIG, &error))?;
-        let bar = if verbosity.quiet { indicatif::ProgressBar::hidden() } else { indicatif::ProgressBar::new(0) };
-        if let Ok(style) = indicatif::ProgressStyle::with_template("{prefix:<12} {wide_bar} {pos}/{len}  {msg}  left {eta}") {
+        let mut trainer =
+            Trainer::new(descriptor, network, training).map_err(|error| Failure::from_error(exit::CONFIG, &error))?;
+        let bar = if verbosity.quiet {
+            indicatif::ProgressBar::hidden()
+        } else {
+            indicatif::ProgressBar::new(0)
+        };
+        if let Ok(style) =
+            indicatif::ProgressStyle::with_template("{prefix:<12} {wide_bar} {pos}/{len}  {msg}  left {eta}")
+        {
             bar.set_style(style);
         }
         let fit = trainer

@@ -43,11 +43,19 @@ fn kind(root: &Value, node: &Value) -> String {
     }
     let target = resolve(root, node);
     if let Some(choices) = target.get("oneOf").and_then(Value::as_array) {
-        let names: Vec<String> = choices.iter().flat_map(variant_names).map(|name| format!("`{name}`")).collect();
+        let names: Vec<String> = choices
+            .iter()
+            .flat_map(variant_names)
+            .map(|name| format!("`{name}`"))
+            .collect();
         return format!("one of {}", names.join(", "));
     }
     if let Some(choices) = target.get("enum").and_then(Value::as_array) {
-        let names: Vec<String> = choices.iter().filter_map(Value::as_str).map(|name| format!("`\"{name}\"`")).collect();
+        let names: Vec<String> = choices
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|name| format!("`\"{name}\"`"))
+            .collect();
         return format!("one of {}", names.join(", "));
     }
     if let Some(choices) = node.get("anyOf").and_then(Value::as_array) {
@@ -90,8 +98,14 @@ fn variant_names(choice: &Value) -> Vec<String> {
 
 /// One line of prose from a doc comment.
 fn prose(node: &Value, target: &Value) -> String {
-    let text = node.get("description").or_else(|| target.get("description")).and_then(Value::as_str);
-    text.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = node
+        .get("description")
+        .or_else(|| target.get("description"))
+        .and_then(Value::as_str);
+    text.unwrap_or_default()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn section(text: &mut String, root: &Value, node: &Value, path: &str, defaults: &Value, depth: usize) {
@@ -102,10 +116,19 @@ fn section(text: &mut String, root: &Value, node: &Value, path: &str, defaults: 
     let mut rows = String::new();
     for (key, property) in properties {
         let target = resolve(root, property);
-        let inner = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let inner = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
         let default = defaults.get(key);
         if target.get("properties").is_some() {
-            tables.push((inner, property, target, default.cloned().or_else(|| target.get("default").cloned())));
+            tables.push((
+                inner,
+                property,
+                target,
+                default.cloned().or_else(|| target.get("default").cloned()),
+            ));
             continue;
         }
         let shown = match default.or_else(|| property.get("default")) {
@@ -119,7 +142,12 @@ fn section(text: &mut String, root: &Value, node: &Value, path: &str, defaults: 
         ));
         if let Some(choices) = target.get("oneOf").and_then(Value::as_array) {
             for choice in choices {
-                for (name, body) in choice.get("properties").and_then(Value::as_object).into_iter().flatten() {
+                for (name, body) in choice
+                    .get("properties")
+                    .and_then(Value::as_object)
+                    .into_iter()
+                    .flatten()
+                {
                     let table = resolve(root, body);
                     if table.get("properties").is_some() {
                         tables.push((format!("{inner}.{name}"), choice, table, None));
@@ -133,7 +161,11 @@ fn section(text: &mut String, root: &Value, node: &Value, path: &str, defaults: 
         text.push_str(&rows);
     }
     for (path, property, target, default) in tables {
-        text.push_str(&format!("\n{} `[{path}]`\n\n{}\n", "#".repeat((depth + 2).min(4)), prose(property, target)));
+        text.push_str(&format!(
+            "\n{} `[{path}]`\n\n{}\n",
+            "#".repeat((depth + 2).min(4)),
+            prose(property, target)
+        ));
         section(text, root, target, &path, &default.unwrap_or_default(), depth + 1);
     }
 }

@@ -90,8 +90,13 @@ pub fn parse(text: &str) -> Result<Config, Vec<Complaint>> {
         };
         let start = working[..at].rfind('\n').map_or(0, |newline| newline + 1);
         let end = working[at..].find('\n').map_or(working.len(), |newline| at + newline);
-        let blank: String = working[start..end].chars().flat_map(|c| std::iter::repeat_n(' ', c.len_utf8())).collect();
-        if working[start..end].trim().is_empty() || working[start..end].trim_start().starts_with('[') && !complaints_key(error.message()) {
+        let blank: String = working[start..end]
+            .chars()
+            .flat_map(|c| std::iter::repeat_n(' ', c.len_utf8()))
+            .collect();
+        if working[start..end].trim().is_empty()
+            || working[start..end].trim_start().starts_with('[') && !complaints_key(error.message())
+        {
             return Err(complaints);
         }
         working.replace_range(start..end, &blank);
@@ -124,9 +129,14 @@ fn explain(text: &str, message: &str, at: Option<usize>) -> Complaint {
         let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
         shown = format!("`{key}` is not a choice here");
         hint = Some(format!("choose one of {}", known.join(", ")));
-    } else if let Some(key) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+    } else if let Some(key) = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
         shown = format!("the key `{key}` is missing");
-        hint = Some(format!("add `{key} = ...`; `slmc init` writes a complete example, docs/config.md explains each key"));
+        hint = Some(format!(
+            "add `{key} = ...`; `slmc init` writes a complete example, docs/config.md explains each key"
+        ));
     } else if message.contains("invalid type") && message.contains("in quotes with its unit") {
         hint = Some("write the number and its unit in quotes".to_owned());
     }
@@ -188,7 +198,9 @@ pub fn override_text(text: &str, overrides: &[String]) -> Result<String, Complai
             .parse()
             .unwrap_or_else(|_| toml_edit::Value::from(value.trim()));
         let keys: Vec<&str> = path.trim().split('.').map(str::trim).collect();
-        let (last, parents) = keys.split_last().ok_or_else(|| complaint("there is no key".to_owned()))?;
+        let (last, parents) = keys
+            .split_last()
+            .ok_or_else(|| complaint("there is no key".to_owned()))?;
         let mut table: &mut dyn toml_edit::TableLike = document.as_table_mut();
         for key in parents {
             if key.is_empty() {
@@ -220,7 +232,12 @@ mod tests {
         let text = "[structure]\nfiel = \"a.xyz\"\n[ensemble.nvt]\ntemperature = 300\n[sampling]\nsteps = \"many\"\n";
         let complaints = parse(text).unwrap_err();
         let shown: Vec<String> = complaints.iter().map(ToString::to_string).collect();
-        assert!(shown.iter().any(|c| c.starts_with("line 2, column 1: unknown key `fiel`") && c.contains("did you mean `file`")), "{shown:?}");
+        assert!(
+            shown
+                .iter()
+                .any(|c| c.starts_with("line 2, column 1: unknown key `fiel`") && c.contains("did you mean `file`")),
+            "{shown:?}"
+        );
         assert!(shown.iter().any(|c| c.starts_with("line 4, column 15")), "{shown:?}");
         assert!(shown.iter().any(|c| c.starts_with("line 6, column 9")), "{shown:?}");
     }
@@ -230,7 +247,11 @@ mod tests {
         let text = "[sampling]\nsteps = 5\n";
         let changed = override_text(
             text,
-            &["sampling.steps=7".into(), "ensemble.nvt.temperature=300 K".into(), "structure.file=a.xyz".into()],
+            &[
+                "sampling.steps=7".into(),
+                "ensemble.nvt.temperature=300 K".into(),
+                "structure.file=a.xyz".into(),
+            ],
         )
         .unwrap();
         let config = parse(&changed).unwrap();

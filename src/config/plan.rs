@@ -214,7 +214,11 @@ impl Checker<'_> {
 
     fn at_least_one(&mut self, key: &str, value: usize) {
         if value == 0 {
-            self.complain(key, "must be at least 1", "give a number from 1 up, or leave the key out");
+            self.complain(
+                key,
+                "must be at least 1",
+                "give a number from 1 up, or leave the key out",
+            );
         }
     }
 }
@@ -237,7 +241,10 @@ fn locate(text: &str, key: &str) -> Option<(usize, usize)> {
     let start = span?.start;
     let before = &text[..start];
     let line = before.matches('\n').count() + 1;
-    Some((line, before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1))
+    Some((
+        line,
+        before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1,
+    ))
 }
 
 /// Where a configuration comes from and goes to.
@@ -299,7 +306,11 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
     if let OracleChoice::Analytic(analytic) = &choice
         && let Err(error) = build(analytic, first)
     {
-        check.complain(&format!("oracle.{}", choice.name()), error.to_string(), "see docs/config.md");
+        check.complain(
+            &format!("oracle.{}", choice.name()),
+            error.to_string(),
+            "see docs/config.md",
+        );
     }
 
     let oracle_invariant = choice.translation_invariant(first);
@@ -414,11 +425,14 @@ fn assemble(
     let proposal = match given {
         Some(potential) => ProposalSource::Fixed(potential),
         None if settings.learned => {
-            let (descriptor, network, training) =
-                (config.descriptor.clone(), config.network.clone(), config.training.clone());
-            let stop_after = config
-                .max_labels
-                .map_or(config.learning.stop_after, |most| config.learning.stop_after.min(most as usize));
+            let (descriptor, network, training) = (
+                config.descriptor.clone(),
+                config.network.clone(),
+                config.training.clone(),
+            );
+            let stop_after = config.max_labels.map_or(config.learning.stop_after, |most| {
+                config.learning.stop_after.min(most as usize)
+            });
             ProposalSource::Learned(Box::new(LearningPlan {
                 fitter: Box::new(move || {
                     let trainer = Trainer::new(descriptor.clone(), network.clone(), training.clone());
@@ -549,7 +563,11 @@ fn check_learning(config: &Config, starts: &[Structure], check: &mut Checker<'_>
         check.positive("bootstrap.displacement", bootstrap.displacement.value());
     }
     if !(0.0..0.3).contains(&bootstrap.strain) {
-        check.complain("bootstrap.strain", "must lie from 0 to below 0.3", "0.02 is a strain of two per cent");
+        check.complain(
+            "bootstrap.strain",
+            "must lie from 0 to below 0.3",
+            "0.02 is a strain of two per cent",
+        );
     }
     if bootstrap.trajectories > 0 {
         check.at_least_one("bootstrap.steps", bootstrap.steps);
@@ -584,7 +602,11 @@ fn check_learning(config: &Config, starts: &[Structure], check: &mut Checker<'_>
             "raise it, or lower bootstrap.structures",
         );
     }
-    let trainer = Trainer::new(config.descriptor.clone(), config.network.clone(), config.training.clone());
+    let trainer = Trainer::new(
+        config.descriptor.clone(),
+        config.network.clone(),
+        config.training.clone(),
+    );
     if let Err(error) = trainer {
         check.complain("training", error.to_string(), "see docs/config.md");
     }
@@ -607,7 +629,11 @@ fn read_starts(config: &Config, folder: &Path, check: &mut Checker<'_>) -> Optio
     let frames = match crate::formats::read(&path) {
         Ok(frames) => frames,
         Err(error) => {
-            check.complain("structure.file", error.to_string(), "the path is relative to the configuration file");
+            check.complain(
+                "structure.file",
+                error.to_string(),
+                "the path is relative to the configuration file",
+            );
             return None;
         }
     };
@@ -615,11 +641,19 @@ fn read_starts(config: &Config, folder: &Path, check: &mut Checker<'_>) -> Optio
     let mut structures: Vec<Structure> = Vec::new();
     let chains = config.sampling.chains.max(1);
     for chain in 0..chains {
-        let frame = if config.structure.start_from_frames { chain % frames.len() } else { 0 };
+        let frame = if config.structure.start_from_frames {
+            chain % frames.len()
+        } else {
+            0
+        };
         let mut structure = frames[frame].structure.clone();
         if let Some(repeats) = config.structure.supercell {
             if repeats.contains(&0) {
-                check.complain("structure.supercell", "a zero makes no cell", "give three numbers from 1 up");
+                check.complain(
+                    "structure.supercell",
+                    "a zero makes no cell",
+                    "give three numbers from 1 up",
+                );
                 return None;
             }
             structure = structure.supercell(repeats);
@@ -765,7 +799,11 @@ fn read_data(
         let frames = match crate::formats::read(folder.join(name)) {
             Ok(frames) => frames,
             Err(error) => {
-                check.complain("bootstrap.data", error.to_string(), "the path is relative to the configuration file");
+                check.complain(
+                    "bootstrap.data",
+                    error.to_string(),
+                    "the path is relative to the configuration file",
+                );
                 continue;
             }
         };
@@ -779,7 +817,12 @@ fn read_data(
                 );
                 break;
             };
-            if frame.structure.species.iter().any(|species| !elements.contains(species)) {
+            if frame
+                .structure
+                .species
+                .iter()
+                .any(|species| !elements.contains(species))
+            {
                 check.complain(
                     "bootstrap.data",
                     format!("frame {index} of {name} holds an element that the structure has not"),

@@ -27,10 +27,14 @@ pub fn template(oracle: &str, structure: &str) -> String {
     };
     let proposal = match oracle {
         // No translation-invariant network can represent these two; they are here to show exactness.
-        "einstein" => "# A network cannot represent fixed sites, so proposals run on a surface that is wrong on purpose.\n\
-             [proposal.einstein]\nforce-constant = \"4 eV/Å²\"\n\n",
-        "asymmetric" => "# A network cannot represent fixed sites, so proposals run on a surface that is wrong on purpose.\n\
-             [proposal.einstein]\nforce-constant = \"1 eV/Å²\"\n\n",
+        "einstein" => {
+            "# A network cannot represent fixed sites, so proposals run on a surface that is wrong on purpose.\n\
+             [proposal.einstein]\nforce-constant = \"4 eV/Å²\"\n\n"
+        }
+        "asymmetric" => {
+            "# A network cannot represent fixed sites, so proposals run on a surface that is wrong on purpose.\n\
+             [proposal.einstein]\nforce-constant = \"1 eV/Å²\"\n\n"
+        }
         _ => "",
     };
     format!(

@@ -4,9 +4,9 @@ mod neural;
 mod prediction;
 mod swirl;
 
+pub use neural::{Member, NeuralError, NeuralPotential, Scaling, Spread};
 pub use prediction::{PredictedFrame, Prediction, PredictionErrors, predict};
 pub use swirl::Swirl;
-pub use neural::{Member, NeuralError, NeuralPotential, Scaling, Spread};
 
 use crate::linear::{Mat3, Vec3};
 use crate::structure::{Structure, VerletList};

@@ -1,7 +1,7 @@
 //! When to retrain and when to freeze: a pure function of what the chains have labelled, so that a resumed run decides the same.
 
-use libm::erfc;
 use crate::run::records::Generation;
+use libm::erfc;
 
 /// The learning schedule.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,10 +124,19 @@ mod tests {
             chains: 1,
         };
         let good = generation(100, 0.001);
-        assert_eq!(schedule.after_round(101, Some(&good), 0.025, &[true; WINDOW]), Action::Freeze);
-        assert_eq!(schedule.after_round(101, Some(&good), 0.025, &[false; WINDOW]), Action::Keep);
+        assert_eq!(
+            schedule.after_round(101, Some(&good), 0.025, &[true; WINDOW]),
+            Action::Freeze
+        );
+        assert_eq!(
+            schedule.after_round(101, Some(&good), 0.025, &[false; WINDOW]),
+            Action::Keep
+        );
         assert_eq!(schedule.after_round(101, Some(&good), 0.025, &[true; 3]), Action::Keep);
-        assert_eq!(schedule.after_round(125, Some(&good), 0.025, &[false; WINDOW]), Action::Retrain);
+        assert_eq!(
+            schedule.after_round(125, Some(&good), 0.025, &[false; WINDOW]),
+            Action::Retrain
+        );
         assert_eq!(
             schedule.after_round(101, Some(&generation(100, 0.1)), 0.025, &[true; WINDOW]),
             Action::Keep

@@ -23,7 +23,11 @@ pub struct RequestId {
 impl std::fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = if self.bootstrap { "bootstrap" } else { "step" };
-        write!(formatter, "chain-{}-{kind}-{:06}-{:02}", self.chain, self.step, self.index)
+        write!(
+            formatter,
+            "chain-{}-{kind}-{:06}-{:02}",
+            self.chain, self.step, self.index
+        )
     }
 }
 

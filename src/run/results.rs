@@ -91,8 +91,8 @@ impl Results {
             serde_json::from_str(&header).map_err(|error| damaged(&directory.header(), error.to_string()))?;
         let config = crate::config::parse(&header.config)
             .map_err(|_| damaged(&directory.header(), "its configuration cannot be read".to_owned()))?;
-        let starts = crate::formats::read(directory.start())
-            .map_err(|error| damaged(&directory.start(), error.to_string()))?;
+        let starts =
+            crate::formats::read(directory.start()).map_err(|error| damaged(&directory.start(), error.to_string()))?;
         let chains = config.sampling.chains;
         let start = starts
             .first()
@@ -191,7 +191,12 @@ impl Results {
                     .position(|decision| decision.phase == Phase::Sampling && decision.step as usize > since)
                     .map_or(decisions.len(), |at| (at + discard).min(decisions.len()));
                 let before = match first {
-                    0 => self.start_energies.get(chain).copied().flatten().or(self.start_energies[0]),
+                    0 => self
+                        .start_energies
+                        .get(chain)
+                        .copied()
+                        .flatten()
+                        .or(self.start_energies[0]),
                     at => decisions.get(at - 1).map(|decision| decision.energy),
                 };
                 (before, &decisions[first..])
@@ -226,13 +231,18 @@ impl Results {
             let (mut factors, mut start, mut end) = (Vec::new(), Vec::new(), Vec::new());
             for decision in *chain {
                 factors.extend(decision.delta.map(|delta| beta * delta));
-                if let (Some([network_start, network_end]), Some(proposed)) = (decision.network, decision.energy_proposed)
+                if let (Some([network_start, network_end]), Some(proposed)) =
+                    (decision.network, decision.energy_proposed)
                 {
                     if let Some(previous) = previous {
                         start.push(previous - network_start);
                         end.push(proposed - network_end);
                     }
-                    let here = if decision.outcome == Outcome::Accepted { network_end } else { network_start };
+                    let here = if decision.outcome == Outcome::Accepted {
+                        network_end
+                    } else {
+                        network_start
+                    };
                     state_errors.push(decision.energy - here);
                 }
                 previous = Some(decision.energy);
@@ -316,10 +326,12 @@ impl Results {
             let names = ["xx", "yy", "zz", "yz", "xz", "xy"];
             let mut stress = serde_json::Map::new();
             for (index, name) in names.iter().enumerate() {
-                let component = column(&|decision| {
-                    GPA_PER_EV_PER_CUBIC_ANGSTROM * decision.stress.unwrap_or_default()[index]
-                });
-                stress.insert((*name).to_owned(), summary_json(&Summary::new(&equal_lengths(&component))));
+                let component =
+                    column(&|decision| GPA_PER_EV_PER_CUBIC_ANGSTROM * decision.stress.unwrap_or_default()[index]);
+                stress.insert(
+                    (*name).to_owned(),
+                    summary_json(&Summary::new(&equal_lengths(&component))),
+                );
             }
             json["stress_configurational_gpa"] = Value::Object(stress);
         }
@@ -373,7 +385,11 @@ impl Results {
             }
         }
         LearningCurve {
-            title: format!("{} atoms, {:.0} K", self.start.len(), self.thermal_energy / crate::units::BOLTZMANN),
+            title: format!(
+                "{} atoms, {:.0} K",
+                self.start.len(),
+                self.thermal_energy / crate::units::BOLTZMANN
+            ),
             acceptance,
             predicted,
             error,
@@ -426,7 +442,10 @@ fn summary_json(summary: &Summary) -> Value {
 }
 
 fn scaled(chains: &[Vec<f64>], f: impl Fn(f64) -> f64) -> Vec<Vec<f64>> {
-    chains.iter().map(|chain| chain.iter().map(|x| f(*x)).collect()).collect()
+    chains
+        .iter()
+        .map(|chain| chain.iter().map(|x| f(*x)).collect())
+        .collect()
 }
 
 /// Chains cut at the shortest: a run in progress has chains of different lengths.

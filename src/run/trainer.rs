@@ -159,7 +159,10 @@ fn tune(
         };
         return (
             plan,
-            format!("expected acceptance {expected:.2}: single trajectories of {} steps", plan.steps),
+            format!(
+                "expected acceptance {expected:.2}: single trajectories of {} steps",
+                plan.steps
+            ),
         );
     }
     // Measuring costs network steps; once the data have not doubled, what was measured still holds.
