@@ -22,7 +22,7 @@ const VIRIAL: [f64; 9] = [1.0, 2.0, 3.0, 2.0, 4.0, 5.0, 3.0, 5.0, 6.0];
 fn structure() -> Structure {
     let vectors = [[8.0, 0.0, 0.0], [1.0, 9.0, 0.0], [-2.0, 3.0, 10.0]];
     let vectors = vectors.map(|v| v.map(|x: f64| x * BOHR));
-    let positions = [[0.5, 0.25, -0.125], [3.0, 4.0, 5.0]].map(|p| p.map(|x: f64| x * BOHR));
+    let positions = [[0.5, 0.25, -0.125], [3.0, 4.0, 4.5]].map(|p| p.map(|x: f64| x * BOHR));
     let species: Vec<Species> = ["Si", "O"].iter().map(|s| s.parse().unwrap()).collect();
     Structure::new(Cell::new(vectors, [true; 3]).unwrap(), species, positions.to_vec()).unwrap()
 }
