@@ -6,10 +6,10 @@
 //!
 //! Energies are in eV, lengths in Å, masses in atomic mass units throughout; see [`units`].
 
-pub mod formats;
 pub mod analysis;
 pub mod descriptor;
 pub mod dynamics;
+pub mod formats;
 pub mod linear;
 pub mod network;
 pub mod oracle;
