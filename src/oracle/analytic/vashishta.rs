@@ -411,6 +411,9 @@ impl Potential for Vashishta {
             return no_labels(structure);
         };
         let list = workspace.verlet(self.cutoff).update(structure);
+        if !list.is_complete() {
+            return no_labels(structure);
+        }
         sum_over_atoms(structure, GRAIN, |i, sums, bonds: &mut Vec<Bond>| {
             self.add_atom(i, structure, &kinds, list, sums, bonds);
         })
