@@ -245,4 +245,7 @@ impl Surface for LennardJones {
         }
         parameters
     }
+    fn check(&self, structure: &Structure) -> Result<(), AnalyticError> {
+        self.species.check(NAME, structure)
+    }
 }

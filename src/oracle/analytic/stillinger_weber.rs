@@ -221,4 +221,7 @@ impl Surface for StillingerWeber {
         parameters.text("attractive-exponent", config.attractive_exponent);
         parameters
     }
+    fn check(&self, structure: &Structure) -> Result<(), AnalyticError> {
+        self.species.check(NAME, structure)
+    }
 }

@@ -445,4 +445,7 @@ impl Surface for Vashishta {
         }
         parameters
     }
+    fn check(&self, structure: &Structure) -> Result<(), AnalyticError> {
+        self.species.check(NAME, structure)
+    }
 }
