@@ -9,6 +9,7 @@
 pub mod analysis;
 pub mod descriptor;
 pub mod dynamics;
+pub mod formats;
 pub mod linear;
 pub mod network;
 pub mod oracle;
@@ -16,4 +17,5 @@ pub mod potential;
 pub mod rng;
 pub mod sampling;
 pub mod structure;
+pub mod training;
 pub mod units;

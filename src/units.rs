@@ -209,12 +209,18 @@ impl<D: Dimension> fmt::Debug for Quantity<D> {
 
 impl<D: Dimension> fmt::Display for Quantity<D> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, size) = D::UNITS[0];
-        // Rounding to 15 digits hides the last-bit noise of the conversion, so that "1 fs" prints as "1 fs".
-        let shown: f64 = format!("{:.14e}", self.value / size)
-            .parse()
-            .unwrap_or(self.value / size);
-        write!(formatter, "{shown} {unit}")
+        let (first_unit, first_size) = D::UNITS[0];
+        // Rounding to 15 digits hides the last-bit noise of the conversion, so that "1 fs" prints as "1 fs"; more digits,
+        // or another unit, are for values that would not read back to the same bits.
+        let rounded = |x: f64| format!("{x:.14e}").parse().unwrap_or(x);
+        for (unit, size) in D::UNITS {
+            let direct = self.value / size;
+            let candidates = [rounded(direct), direct, direct.next_up(), direct.next_down()];
+            if let Some(shown) = candidates.into_iter().find(|shown: &f64| shown * size == self.value) {
+                return write!(formatter, "{shown} {unit}");
+            }
+        }
+        write!(formatter, "{} {first_unit}", rounded(self.value / first_size))
     }
 }
 
@@ -314,6 +320,33 @@ mod tests {
         assert!(error.contains("number and a unit, one of K"), "{error}");
         assert!("1 parsec".parse::<Length>().is_err());
         assert!("inf K".parse::<Temperature>().is_err());
+    }
+
+    #[test]
+    fn quantities_read_back_to_the_same_bits() {
+        let mut thousandths = 1.0_f64;
+        for _ in 0..300 {
+            thousandths *= 1.0371;
+            for text in [
+                format!("{thousandths} meV"),
+                format!("{thousandths} kJ/mol"),
+                format!("{thousandths} Ry"),
+            ] {
+                let energy: Energy = text.parse().unwrap();
+                assert_eq!(energy, energy.to_string().parse().unwrap(), "{text}");
+            }
+            let length: Length = format!("{thousandths} bohr").parse().unwrap();
+            assert_eq!(length, length.to_string().parse().unwrap());
+            for text in [format!("{thousandths} fs"), format!("{thousandths} ps")] {
+                let time: Time = text.parse().unwrap();
+                assert_eq!(time, time.to_string().parse().unwrap(), "{text}");
+            }
+            let pressure: Pressure = format!("{thousandths} kbar").parse().unwrap();
+            assert_eq!(pressure, pressure.to_string().parse().unwrap());
+        }
+        assert_eq!("0.5 fs".parse::<Time>().unwrap().to_string(), "0.5 fs");
+        assert_eq!("1 ps".parse::<Time>().unwrap().to_string(), "1000 fs");
+        assert_eq!("1 GPa".parse::<Pressure>().unwrap().to_string(), "1 GPa");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The exact side: oracles that label structures, and what can go wrong with them.
 
 pub mod analytic;
+pub mod ipi;
+pub mod process;
 
 use std::path::{Path, PathBuf};
 

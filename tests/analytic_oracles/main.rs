@@ -2,5 +2,8 @@
 //! threads.
 
 mod derivatives;
+mod examples;
+mod lammps;
+mod oracle;
 mod published;
 mod systems;

@@ -4,8 +4,8 @@
 //! - `shifted`: V(r) − V(c), continuous energy;
 //! - `force-shifted`: V(r) − V(c) − (r − c) V′(c), continuous energy and forces.
 //!
-//! There is no long-range correction. The default parameters are those of argon, ε/k = 119.8 K and σ = 3.405 Å (Rahman,
-//! Phys. Rev. 136, A405 (1964), rounds to 120 K and 3.4 Å).
+//! There is no long-range correction. The default parameters are those of argon, ε = 0.0103236 eV (119.8 K) and σ = 3.405 Å
+//! (Rahman, Phys. Rev. 136, A405 (1964), rounds to 120 K and 3.4 Å).
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::{AnalyticError, Surface};
 use crate::linear::{add, dot, scale, sub};
 use crate::potential::{Labels, Potential, Workspace};
 use crate::structure::{NeighbourList, Structure};
-use crate::units::{BOLTZMANN, Energy, Length};
+use crate::units::{Energy, Length};
 
 const NAME: &str = "lennard-jones";
 const GRAIN: usize = 96;
@@ -72,7 +72,7 @@ pub struct LennardJonesPair {
 impl Default for LennardJonesConfig {
     fn default() -> Self {
         Self {
-            epsilon: Energy::new(119.8 * BOLTZMANN),
+            epsilon: Energy::new(0.0103236),
             sigma: Length::new(3.405),
             cutoff: None,
             truncation: Truncation::Shifted,
@@ -221,6 +221,9 @@ impl Potential for LennardJones {
             return no_labels(structure);
         };
         let list = workspace.verlet(self.cutoff).update(structure);
+        if !list.is_complete() {
+            return no_labels(structure);
+        }
         sum_over_atoms(structure, GRAIN, |i, sums, (): &mut ()| {
             self.add_atom(i, structure, &kinds, list, sums);
         })
@@ -241,5 +244,8 @@ impl Surface for LennardJones {
             }
         }
         parameters
+    }
+    fn check(&self, structure: &Structure) -> Result<(), AnalyticError> {
+        self.species.check(NAME, structure)
     }
 }

@@ -1,0 +1,93 @@
+//! Files of structures: extended XYZ and POSCAR, recognised by name and content.
+
+pub mod error;
+pub mod frame;
+pub mod poscar;
+pub mod xyz;
+
+mod source;
+
+use std::path::Path;
+
+pub use error::FormatError;
+pub use frame::{Column, ColumnValues, Frame, LabelKeys};
+
+/// All frames of a file in any format that is read: extended or plain XYZ (also gzipped), POSCAR and CONTCAR.
+///
+/// Names that begin with POSCAR or CONTCAR or end in `.poscar` or `.vasp` are POSCAR, names that end in `.xyz` or
+/// `.extxyz` are XYZ, each with or without `.gz`; any other file is judged by its first lines.
+pub fn read(path: impl AsRef<Path>) -> Result<Vec<Frame>, FormatError> {
+    let path = path.as_ref();
+    match format_by_name(path) {
+        Some(Format::Xyz) => xyz::read(path),
+        Some(Format::Poscar) => Ok(vec![Frame::new(poscar::read(path)?)]),
+        None => {
+            let text = source::read_text(path)?;
+            match format_by_content(&text) {
+                Some(Format::Xyz) => xyz::parse(&text, path),
+                Some(Format::Poscar) => Ok(vec![Frame::new(poscar::parse(&text, path)?)]),
+                None => Err(FormatError::Unknown { path: path.to_owned() }),
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Xyz,
+    Poscar,
+}
+
+fn format_by_name(path: &Path) -> Option<Format> {
+    let name = path.file_name()?.to_string_lossy().to_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let ends = |endings: [&str; 2]| endings.iter().any(|ending| name.ends_with(ending));
+    if ends([".xyz", ".extxyz"]) {
+        Some(Format::Xyz)
+    } else if name.starts_with("poscar") || name.starts_with("contcar") || ends([".poscar", ".vasp"]) {
+        Some(Format::Poscar)
+    } else {
+        None
+    }
+}
+
+fn format_by_content(text: &str) -> Option<Format> {
+    let lines: Vec<&str> = text.lines().take(5).collect();
+    let numbers = |line: &str| line.split_whitespace().map_while(|w| w.parse::<f64>().ok()).count();
+    if lines.len() == 5 && numbers(lines[1]) >= 1 && lines[2..].iter().all(|line| numbers(line) >= 3) {
+        Some(Format::Poscar)
+    } else if lines
+        .iter()
+        .find(|l| !l.trim().is_empty())?
+        .trim()
+        .parse::<usize>()
+        .is_ok()
+    {
+        Some(Format::Xyz)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_told_apart() {
+        let by_name = |name: &str| format_by_name(Path::new(name));
+        assert_eq!(by_name("a/POSCAR"), Some(Format::Poscar));
+        assert_eq!(by_name("CONTCAR.gz"), Some(Format::Poscar));
+        assert_eq!(by_name("POSCAR.xyz"), Some(Format::Xyz));
+        assert_eq!(by_name("labels.extxyz.gz"), Some(Format::Xyz));
+        assert_eq!(by_name("si.vasp"), Some(Format::Poscar));
+        assert_eq!(by_name("start"), None);
+        assert_eq!(format_by_content("\n2\ncomment\nH 0 0 0\nH 0 0 1\n"), Some(Format::Xyz));
+        assert_eq!(
+            format_by_content("8\n1.0\n5 0 0\n0 5 0\n0 0 5\nSi\n"),
+            Some(Format::Poscar)
+        );
+        assert_eq!(format_by_content("hello"), None);
+        assert_eq!(format_by_content(""), None);
+    }
+}
