@@ -17,4 +17,5 @@ pub mod potential;
 pub mod rng;
 pub mod sampling;
 pub mod structure;
+pub mod training;
 pub mod units;

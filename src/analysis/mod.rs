@@ -1,8 +1,10 @@
 //! What a run's numbers say: pure functions from series and frames to statistics, structure and advice.
 
 pub mod acceptance;
+pub mod advice;
 pub mod chains;
 pub mod displacement;
+pub mod plot;
 pub mod radial;
 pub mod statistics;
 pub mod thermodynamics;

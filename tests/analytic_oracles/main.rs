@@ -2,6 +2,7 @@
 //! threads.
 
 mod derivatives;
+mod examples;
 mod lammps;
 mod oracle;
 mod published;

@@ -1,13 +1,15 @@
 //! The surfaces as oracles: bit-identical answers, errors, fingerprints and configs.
 
 use rayon::ThreadPoolBuilder;
-use slmc::oracle::analytic::{AnalyticConfig, AnalyticOracle, EinsteinConfig, LennardJonesConfig, build};
+use slmc::oracle::analytic::{
+    AnalyticConfig, AnalyticOracle, Asymmetric, AsymmetricConfig, Einstein, EinsteinConfig, LennardJonesConfig, build,
+};
 use slmc::oracle::{Fault, JobDir, Oracle};
 use slmc::potential::{Labels, Workspace};
 use slmc::structure::Structure;
-use slmc::units::{ForceConstant, Length};
+use slmc::units::{ForceConstant, Length, Temperature};
 
-use crate::systems::{diamond, quartz, rattled, structure};
+use crate::systems::{assert_close, diamond, fresh, quartz, rattled, structure};
 
 /// Each surface with a system of its own that is large enough to be cut into chunks.
 fn systems() -> Vec<(&'static str, Structure)> {
@@ -91,6 +93,50 @@ fn atoms_on_top_of_each_other_are_unphysical() {
 }
 
 #[test]
+fn frames_of_another_system_stop_the_run() {
+    for (name, first) in systems() {
+        let config = AnalyticConfig::by_name(name).unwrap();
+        let mut oracle = AnalyticOracle::new(name, &config, &first).unwrap();
+        let (other, expected) = if oracle.translation_invariant() {
+            (
+                structure([[9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0]], &["U"], &[[0.0; 3]]),
+                "no parameters for U (atom 0)",
+            )
+        } else {
+            (first.supercell([2, 1, 1]), "9261 sites for 18522 atoms")
+        };
+        let error = oracle.label(&other, &job()).unwrap_err();
+        assert_eq!(error.fault(), Fault::Fatal, "{name}: {error}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn exact_moments_count_the_atoms_that_move() {
+    let mut first = diamond(5.431).supercell([2, 2, 1]);
+    let temperature = Temperature::new(300.0);
+    let kt = temperature.thermal_energy();
+    let springs = Einstein::new(&EinsteinConfig::default(), &first)
+        .unwrap()
+        .exact_moments(temperature);
+    assert_close("mean", springs.mean, 12.0 * kt, 1e-15);
+    assert_close("variance", springs.variance, 12.0 * kt * kt, 1e-15);
+    let wells = Asymmetric::new(&AsymmetricConfig::default(), &first)
+        .unwrap()
+        .exact_moments(temperature);
+    first.fixed = [true, true, false, false, false, false, false, false].into();
+    let fewer = Einstein::new(&EinsteinConfig::default(), &first)
+        .unwrap()
+        .exact_moments(temperature);
+    assert_close("mean", fewer.mean, 9.0 * kt, 1e-15);
+    let fewer = Asymmetric::new(&AsymmetricConfig::default(), &first)
+        .unwrap()
+        .exact_moments(temperature);
+    assert_close("mean", fewer.mean, 0.75 * wells.mean, 1e-15);
+    assert_close("variance", fewer.variance, 0.75 * wells.variance, 1e-15);
+}
+
+#[test]
 fn fingerprints_tell_surfaces_apart() {
     let silicon = diamond(5.431);
     let fingerprint = |config: &AnalyticConfig, first: &Structure| {
@@ -145,10 +191,7 @@ fn configs_survive_toml_and_name_what_is_wrong() {
             "[oracle.einstein]\nforce-constant = \"-1 eV/Å²\"",
             "`force-constant` is -1",
         ),
-        (
-            "[oracle.einstein]\nsites = [[0.0, 0.0, 0.0]]",
-            "`sites` has 1 entries for 2 atoms",
-        ),
+        ("[oracle.einstein]\nsites = [[0.0, 0.0, 0.0]]", "1 sites for 2 atoms"),
         (
             "[oracle.lennard-jones.pairs.Si-Xx]\nepsilon = \"1 eV\"\nsigma = \"2 Å\"",
             "`Xx` is not a chemical element",
@@ -187,8 +230,8 @@ fn species_may_have_their_own_springs_and_diameters() {
         ..EinsteinConfig::default()
     });
     let moved = pair.with_positions(vec![[0.1, 0.0, 0.0], [10.0, 0.2, 0.0]]);
-    let labels = crate::systems::fresh(build(&config, &pair).unwrap().as_ref(), &moved);
-    crate::systems::assert_close("energy", labels.energy, 0.5 * 2.0 * 0.01 + 0.5 * 8.0 * 0.04, 1e-15);
+    let labels = fresh(build(&config, &pair).unwrap().as_ref(), &moved);
+    assert_close("energy", labels.energy, 0.5 * 2.0 * 0.01 + 0.5 * 8.0 * 0.04, 1e-15);
     // The cutoff follows the largest diameter.
     let mut config = LennardJonesConfig::default();
     assert!(

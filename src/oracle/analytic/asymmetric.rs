@@ -112,6 +112,10 @@ impl Surface for Asymmetric {
         parameters.text("sites", self.sites.digest());
         parameters
     }
+
+    fn check(&self, structure: &Structure) -> Result<(), AnalyticError> {
+        self.sites.check(NAME, structure)
+    }
 }
 
 /// Bernoulli numbers B₂ to B₁₆ of the asymptotic series.

@@ -115,4 +115,8 @@ impl Surface for Einstein {
         parameters.text("sites", self.sites.digest());
         parameters
     }
+
+    fn check(&self, structure: &Structure) -> Result<(), AnalyticError> {
+        self.sites.check(NAME, structure)
+    }
 }

@@ -221,6 +221,9 @@ impl Potential for LennardJones {
             return no_labels(structure);
         };
         let list = workspace.verlet(self.cutoff).update(structure);
+        if !list.is_complete() {
+            return no_labels(structure);
+        }
         sum_over_atoms(structure, GRAIN, |i, sums, (): &mut ()| {
             self.add_atom(i, structure, &kinds, list, sums);
         })
@@ -241,5 +244,8 @@ impl Surface for LennardJones {
             }
         }
         parameters
+    }
+    fn check(&self, structure: &Structure) -> Result<(), AnalyticError> {
+        self.species.check(NAME, structure)
     }
 }

@@ -101,9 +101,7 @@ pub enum AnalyticError {
         known: String,
     },
     /// As many sites as atoms are needed.
-    #[error(
-        "{surface}: `sites` has {found} entries for {atoms} atoms: give one per atom, or none to take the first frame"
-    )]
+    #[error("{surface}: there are {found} sites for {atoms} atoms: give one per atom, or none to take the first frame")]
     SiteCount {
         /// The surface.
         surface: &'static str,
@@ -128,6 +126,9 @@ impl AnalyticError {
 trait Surface: Potential {
     /// Every parameter of the surface, with all digits.
     fn parameters(&self) -> Parameters;
+
+    /// Refuses a structure that the surface is not made for: other species, another number of atoms.
+    fn check(&self, structure: &Structure) -> Result<(), AnalyticError>;
 }
 
 fn build_surface(config: &AnalyticConfig, first_frame: &Structure) -> Result<Box<dyn Surface>, AnalyticError> {
@@ -151,7 +152,6 @@ pub struct AnalyticOracle {
     name: String,
     surface: Box<dyn Surface>,
     form: &'static str,
-    atoms: usize,
     workspace: Workspace,
 }
 
@@ -166,9 +166,19 @@ impl AnalyticOracle {
             name: name.into(),
             surface: build_surface(config, first_frame)?,
             form: config.name(),
-            atoms: first_frame.len(),
             workspace: Workspace::new(),
         })
+    }
+
+    fn wrong_system(&self, error: &AnalyticError) -> OracleError {
+        let message = error.to_string();
+        OracleError::Fatal {
+            oracle: self.name.clone(),
+            reason: message
+                .strip_prefix(&format!("{}: ", self.form))
+                .unwrap_or(&message)
+                .to_owned(),
+        }
     }
 
     fn unphysical(&self, structure: &Structure) -> OracleError {
@@ -209,24 +219,16 @@ fn closest_pair(structure: &Structure) -> Option<(usize, usize, f64)> {
 
 impl Oracle for AnalyticOracle {
     fn label(&mut self, structure: &Structure, _job: &JobDir) -> Result<Labels, OracleError> {
-        if structure.len() != self.atoms && !self.surface.translation_invariant() {
-            return Err(OracleError::Fatal {
-                oracle: self.name.clone(),
-                reason: format!(
-                    "has sites for {} atoms, the structure holds {}: take frames of one system",
-                    self.atoms,
-                    structure.len()
-                ),
-            });
-        }
-        // A fresh neighbour list: the answer must not depend, not even in the last bit, on what was asked before.
-        self.workspace.reset();
+        // Neighbours come in an order of their own and each surface tests its own cutoff, so an old list gives the same
+        // bits as a fresh one.
         let labels = self.surface.evaluate(structure, &mut self.workspace);
         if labels.is_finite() {
-            Ok(labels)
-        } else {
-            Err(self.unphysical(structure))
+            return Ok(labels);
         }
+        Err(match self.surface.check(structure) {
+            Ok(()) => self.unphysical(structure),
+            Err(error) => self.wrong_system(&error),
+        })
     }
 
     fn fingerprint(&self) -> Fingerprint {

@@ -36,6 +36,18 @@ impl Sites {
         })
     }
 
+    /// Refuses a structure of another number of atoms.
+    pub fn check(&self, surface: &'static str, structure: &Structure) -> Result<(), AnalyticError> {
+        if structure.len() == self.len() {
+            return Ok(());
+        }
+        Err(AnalyticError::SiteCount {
+            surface,
+            found: self.len(),
+            atoms: structure.len(),
+        })
+    }
+
     /// The number of sites.
     pub fn len(&self) -> usize {
         self.fractional.len()

@@ -195,6 +195,9 @@ impl Potential for StillingerWeber {
             return no_labels(structure);
         }
         let list = workspace.verlet(self.cutoff).update(structure);
+        if !list.is_complete() {
+            return no_labels(structure);
+        }
         sum_over_atoms(structure, GRAIN, |i, sums, bonds: &mut Vec<Bond>| {
             self.add_atom(i, structure, list, sums, bonds);
         })
@@ -217,5 +220,8 @@ impl Surface for StillingerWeber {
         parameters.text("repulsive-exponent", config.repulsive_exponent);
         parameters.text("attractive-exponent", config.attractive_exponent);
         parameters
+    }
+    fn check(&self, structure: &Structure) -> Result<(), AnalyticError> {
+        self.species.check(NAME, structure)
     }
 }

@@ -411,6 +411,9 @@ impl Potential for Vashishta {
             return no_labels(structure);
         };
         let list = workspace.verlet(self.cutoff).update(structure);
+        if !list.is_complete() {
+            return no_labels(structure);
+        }
         sum_over_atoms(structure, GRAIN, |i, sums, bonds: &mut Vec<Bond>| {
             self.add_atom(i, structure, &kinds, list, sums, bonds);
         })
@@ -441,5 +444,8 @@ impl Surface for Vashishta {
             parameters.number(format!("triplets.{name}.cutoff"), triplet.cutoff.value());
         }
         parameters
+    }
+    fn check(&self, structure: &Structure) -> Result<(), AnalyticError> {
+        self.species.check(NAME, structure)
     }
 }

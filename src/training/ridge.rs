@@ -1,0 +1,415 @@
+//! The linear path: ridge regression of energies, forces and virials on the pooled descriptors, in closed form.
+//!
+//! With x the scaled descriptors of all elements side by side, E = C·E_ref + X c, F = −dX/dr c and V·σ = dX/dε c are all linear
+//! in the coefficients c. The reference energies are projected out of the energies; what is left is solved through normal
+//! equations, (Σ_groups w AᵀA + λ) c = Σ_groups w Aᵀt. Hoerl and Kennard, Technometrics 12, 55 (1970). The weight of the
+//! energies and λ are those with the smallest cross-validated error of the total energy, the quantity on which acceptance
+//! depends.
+
+use ndarray::Array2;
+use rayon::prelude::*;
+
+use super::algebra::{
+    add_gram, add_transposed_product, minimum_norm, product, quadratic_form, range, solve_regularised,
+};
+use super::frame::Frame;
+
+/// AᵀA of the force rows and of the virial rows (each divided by √N) of one fold, in unscaled descriptors; lower
+/// triangles. Grows frame by frame, so that old frames are never visited again.
+#[derive(Clone)]
+pub(super) struct Gram {
+    forces: Array2<f64>,
+    virials: Array2<f64>,
+}
+
+impl Gram {
+    /// The sum over no frame of P descriptors.
+    pub fn empty(columns: usize) -> Self {
+        Self {
+            forces: Array2::zeros((columns, columns)),
+            virials: Array2::zeros((columns, columns)),
+        }
+    }
+
+    /// Adds a frame.
+    pub fn add(&mut self, frame: &Frame) {
+        add_gram(&mut self.forces, &frame.force_rows, 1.0);
+        add_gram(&mut self.virials, &frame.virial_rows, 1.0 / frame.atoms as f64);
+    }
+}
+
+/// What the linear path is fitted to: the labels, less what the networks already explain.
+pub(super) struct Targets {
+    /// One per frame, eV.
+    pub energies: Vec<f64>,
+    /// 3N per frame, or none.
+    pub forces: Vec<Vec<f64>>,
+    /// Six per frame, or none.
+    pub virials: Vec<Vec<f64>>,
+}
+
+/// Weights and regularisation of one fit.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct RidgeChoice {
+    /// Weight of the mean squared energy error per atom (of total energies divided by √N, eV²), that of the mean
+    /// squared force component (eV²/Å²) being 1.
+    pub energy_weight: f64,
+    /// Weight of the mean squared virial component per atom (of V·σ divided by √N, eV²).
+    pub stress_weight: f64,
+    /// λ over the mean diagonal of the weighted AᵀA in scaled descriptors.
+    pub regularisation: f64,
+}
+
+/// A fitted linear path.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Solution {
+    /// Coefficients of the scaled descriptors, P entries, eV.
+    pub coefficients: Vec<f64>,
+    /// Energy of an atom of each element, eV.
+    pub references: Vec<f64>,
+}
+
+/// Mean squared errors on frames that a fit has not seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HeldOut {
+    energy: f64,
+    energies: f64,
+    force: f64,
+    forces: f64,
+}
+
+impl HeldOut {
+    /// Root mean square of (total-energy error)/√N, eV.
+    pub fn energy_error(&self) -> f64 {
+        (self.energy / self.energies.max(1.0)).sqrt()
+    }
+
+    /// Root mean square error of a force component, eV/Å.
+    pub fn force_error(&self) -> f64 {
+        (self.force / self.forces.max(1.0)).sqrt()
+    }
+}
+
+/// The rows whose normal equations grow with the frames.
+#[derive(Clone, Copy)]
+enum Group {
+    Forces,
+    Virials,
+}
+
+/// The sums of one group of rows of one fold.
+#[derive(Clone)]
+struct Sums {
+    rhs: Vec<f64>,
+    square: f64,
+    count: f64,
+}
+
+/// A linear fit to be made: frame i belongs to fold i mod K.
+pub(super) struct Ridge<'a> {
+    frames: &'a [Frame],
+    grams: &'a [Gram],
+    factor: &'a [f64],
+    /// Factors on the weights of energies, forces and stresses.
+    emphasis: [f64; 3],
+    forces: Vec<Sums>,
+    virials: Vec<Sums>,
+    /// Scaled pooled descriptors over √N, frames × P; the target; composition over √N, frames × elements.
+    energy_rows: Array2<f64>,
+    energy_targets: Vec<f64>,
+    compositions: Array2<f64>,
+}
+
+impl<'a> Ridge<'a> {
+    /// Gathers right-hand sides. `shift` and `factor` scale the P descriptors, `offsets` says where each element's start.
+    pub fn new(
+        frames: &'a [Frame],
+        grams: &'a [Gram],
+        (shift, factor): (&[f64], &'a [f64]),
+        offsets: &[usize],
+        targets: &Targets,
+        emphasis: [f64; 3],
+    ) -> Self {
+        let columns = factor.len();
+        let folds = grams.len();
+        let gather = |rows: fn(&Frame) -> &Array2<f64>, values: &[Vec<f64>], per_atom: bool| -> Vec<Sums> {
+            (0..folds)
+                .into_par_iter()
+                .map(|fold| {
+                    let mut sums = Sums {
+                        rhs: vec![0.0; columns],
+                        square: 0.0,
+                        count: 0.0,
+                    };
+                    for (frame, values) in frames.iter().zip(values).skip(fold).step_by(folds) {
+                        let weight = if per_atom { 1.0 / frame.atoms as f64 } else { 1.0 };
+                        add_transposed_product(&mut sums.rhs, rows(frame), values, weight);
+                        sums.square += weight * values.iter().map(|t| t * t).sum::<f64>();
+                        sums.count += values.len() as f64;
+                    }
+                    for (rhs, factor) in sums.rhs.iter_mut().zip(factor) {
+                        *rhs *= factor;
+                    }
+                    sums
+                })
+                .collect()
+        };
+        let forces = gather(|frame| &frame.force_rows, &targets.forces, false);
+        let virials = gather(|frame| &frame.virial_rows, &targets.virials, true);
+        let elements = offsets.len() - 1;
+        let mut energy_rows = Array2::zeros((frames.len(), columns));
+        let mut compositions = Array2::zeros((frames.len(), elements));
+        let mut energy_targets = Vec::with_capacity(frames.len());
+        for (index, frame) in frames.iter().enumerate() {
+            let scale = 1.0 / (frame.atoms as f64).sqrt();
+            for element in 0..elements {
+                compositions[[index, element]] = scale * frame.counts[element];
+                for p in offsets[element]..offsets[element + 1] {
+                    energy_rows[[index, p]] = scale * (frame.pooled[p] - frame.counts[element] * shift[p]) * factor[p];
+                }
+            }
+            energy_targets.push(scale * targets.energies[index]);
+        }
+        Self {
+            frames,
+            grams,
+            factor,
+            emphasis,
+            forces,
+            virials,
+            energy_rows,
+            energy_targets,
+            compositions,
+        }
+    }
+
+    fn is_held_out(&self, frame: usize, held_out: Option<usize>) -> bool {
+        held_out == Some(frame % self.grams.len())
+    }
+
+    /// The weighted normal equations of all folds but one: the lower triangle and the right-hand side.
+    fn normal_equations(
+        &self,
+        held_out: Option<usize>,
+        energy_weight: f64,
+        stress_weight: f64,
+    ) -> (Array2<f64>, Vec<f64>) {
+        let columns = self.factor.len();
+        let mut matrix = Array2::zeros((columns, columns));
+        let mut rhs = vec![0.0; columns];
+        let kept: Vec<usize> = (0..self.grams.len()).filter(|fold| held_out != Some(*fold)).collect();
+        for group in [Group::Forces, Group::Virials] {
+            let (sums, weight) = match group {
+                Group::Forces => (&self.forces, self.emphasis[1]),
+                Group::Virials => (&self.virials, self.emphasis[2] * stress_weight),
+            };
+            let count: f64 = kept.iter().map(|fold| sums[*fold].count).sum();
+            if count == 0.0 || weight == 0.0 {
+                continue;
+            }
+            for fold in &kept {
+                let gram = &self.grams[*fold];
+                let gram = match group {
+                    Group::Forces => &gram.forces,
+                    Group::Virials => &gram.virials,
+                };
+                matrix.scaled_add(weight / count, gram);
+                for (sum, value) in rhs.iter_mut().zip(&sums[*fold].rhs) {
+                    *sum += weight / count * value;
+                }
+            }
+        }
+        for ((i, j), entry) in matrix.indexed_iter_mut() {
+            *entry *= self.factor[i] * self.factor[j];
+        }
+
+        let rows: Vec<usize> = (0..self.frames.len())
+            .filter(|frame| !self.is_held_out(*frame, held_out))
+            .collect();
+        let weight = self.emphasis[0] * energy_weight / rows.len().max(1) as f64;
+        if weight > 0.0 && !rows.is_empty() {
+            let mut energies = self.energy_rows.select(ndarray::Axis(0), &rows);
+            let mut targets: Vec<f64> = rows.iter().map(|row| self.energy_targets[*row]).collect();
+            let compositions = self.compositions.select(ndarray::Axis(0), &rows);
+            project_out(&compositions, &mut energies, &mut targets);
+            add_gram(&mut matrix, &energies, weight);
+            add_transposed_product(&mut rhs, &energies, &targets, weight);
+        }
+        (matrix, rhs)
+    }
+
+    /// The reference energies that go with coefficients, from the frames of all folds but one.
+    fn references(&self, held_out: Option<usize>, coefficients: &[f64]) -> Vec<f64> {
+        let rows: Vec<usize> = (0..self.frames.len())
+            .filter(|frame| !self.is_held_out(*frame, held_out))
+            .collect();
+        let predicted = product(&self.energy_rows, coefficients);
+        let rest: Vec<f64> = rows
+            .iter()
+            .map(|row| self.energy_targets[*row] - predicted[*row])
+            .collect();
+        minimum_norm(&self.compositions.select(ndarray::Axis(0), &rows), &rest)
+    }
+
+    /// The fit to all folds but one, with more regularisation than chosen where rounding demands it.
+    pub fn solve(&self, held_out: Option<usize>, choice: &RidgeChoice) -> Solution {
+        let (matrix, rhs) = self.normal_equations(held_out, choice.energy_weight, choice.stress_weight);
+        let scale = mean_diagonal(&matrix);
+        let mut lambda = choice.regularisation;
+        let coefficients = loop {
+            if scale == 0.0 || lambda > 1.0 {
+                break vec![0.0; rhs.len()];
+            }
+            match solve_regularised(&matrix, lambda * scale, &rhs) {
+                Some(coefficients) => break coefficients,
+                None => lambda *= 10.0,
+            }
+        };
+        let references = self.references(held_out, &coefficients);
+        Solution {
+            coefficients,
+            references,
+        }
+    }
+
+    /// Reference energies alone: no linear path.
+    pub fn references_only(&self, held_out: Option<usize>) -> Solution {
+        let coefficients = vec![0.0; self.factor.len()];
+        let references = self.references(held_out, &coefficients);
+        Solution {
+            coefficients,
+            references,
+        }
+    }
+
+    /// The errors of a solution on one fold.
+    fn test(&self, fold: usize, solution: &Solution) -> HeldOut {
+        let mut errors = HeldOut::default();
+        let predicted = product(&self.energy_rows, &solution.coefficients);
+        let references = product(&self.compositions, &solution.references);
+        for frame in (fold..self.frames.len()).step_by(self.grams.len()) {
+            let error = self.energy_targets[frame] - predicted[frame] - references[frame];
+            errors.energy += error * error;
+            errors.energies += 1.0;
+        }
+        let sums = &self.forces[fold];
+        let cross: f64 = sums.rhs.iter().zip(&solution.coefficients).map(|(r, c)| r * c).sum();
+        let raw: Vec<f64> = solution
+            .coefficients
+            .iter()
+            .zip(self.factor)
+            .map(|(c, f)| c * f)
+            .collect();
+        let square = quadratic_form(&self.grams[fold].forces, &raw);
+        errors.force = (sums.square - 2.0 * cross + square).max(0.0);
+        errors.forces = sums.count;
+        errors
+    }
+
+    /// The choice with the smallest cross-validated error of the total energy, and that error.
+    pub fn choose(&self) -> (RidgeChoice, HeldOut) {
+        let folds = self.grams.len().min(self.frames.len());
+        let labelled_forces = self.emphasis[1] > 0.0 && self.forces.iter().any(|sums| sums.count > 0.0);
+        let energy_ladder: &[f64] = if labelled_forces && self.emphasis[0] > 0.0 {
+            &ENERGY_WEIGHTS
+        } else {
+            &[1.0]
+        };
+        let fallback = RidgeChoice {
+            energy_weight: energy_ladder[energy_ladder.len() / 2],
+            stress_weight: STRESS_WEIGHT,
+            regularisation: 1e-6,
+        };
+        if folds < 2 {
+            return (fallback, HeldOut::default());
+        }
+        let tasks: Vec<(f64, usize)> = energy_ladder
+            .iter()
+            .flat_map(|weight| (0..folds).map(move |fold| (*weight, fold)))
+            .collect();
+        let results: Vec<Vec<Option<HeldOut>>> = tasks
+            .into_par_iter()
+            .map(|(energy_weight, fold)| {
+                let (matrix, rhs) = self.normal_equations(Some(fold), energy_weight, STRESS_WEIGHT);
+                let scale = mean_diagonal(&matrix);
+                regularisations()
+                    .map(|lambda| {
+                        let coefficients = solve_regularised(&matrix, lambda * scale, &rhs)?;
+                        let references = self.references(Some(fold), &coefficients);
+                        let solution = Solution {
+                            coefficients,
+                            references,
+                        };
+                        Some(self.test(fold, &solution))
+                    })
+                    .collect()
+            })
+            .collect();
+        let mut best: Option<(f64, RidgeChoice, HeldOut)> = None;
+        for (index, energy_weight) in energy_ladder.iter().enumerate() {
+            for (rung, regularisation) in regularisations().enumerate() {
+                let mut sum = HeldOut::default();
+                let mut complete = true;
+                for result in &results[index * folds..(index + 1) * folds] {
+                    match result[rung] {
+                        Some(errors) => {
+                            sum.energy += errors.energy;
+                            sum.energies += errors.energies;
+                            sum.force += errors.force;
+                            sum.forces += errors.forces;
+                        }
+                        None => complete = false,
+                    }
+                }
+                let score = sum.energy_error();
+                if complete && score.is_finite() && best.as_ref().is_none_or(|(least, ..)| score < *least) {
+                    let choice = RidgeChoice {
+                        energy_weight: *energy_weight,
+                        stress_weight: STRESS_WEIGHT,
+                        regularisation,
+                    };
+                    best = Some((score, choice, sum));
+                }
+            }
+        }
+        best.map_or((fallback, HeldOut::default()), |(_, choice, errors)| (choice, errors))
+    }
+}
+
+/// Candidate weights of the mean squared energy error.
+const ENERGY_WEIGHTS: [f64; 5] = [1.0, 10.0, 100.0, 1000.0, 10000.0];
+/// The weight of the mean squared virial error.
+const STRESS_WEIGHT: f64 = 0.1;
+
+/// Candidate regularisations, the strongest first.
+fn regularisations() -> impl Iterator<Item = f64> {
+    (2..=13).map(|power| 10.0_f64.powi(-power))
+}
+
+fn mean_diagonal(matrix: &Array2<f64>) -> f64 {
+    matrix.diag().sum() / matrix.nrows().max(1) as f64
+}
+
+/// Removes from rows and targets their projections on the columns of `compositions`.
+fn project_out(compositions: &Array2<f64>, rows: &mut Array2<f64>, targets: &mut [f64]) {
+    let mut gram = Array2::zeros((compositions.ncols(), compositions.ncols()));
+    add_gram(&mut gram, compositions, 1.0);
+    for (value, vector) in range(&gram) {
+        let mut direction = product(compositions, &vector);
+        for entry in &mut direction {
+            *entry /= value.sqrt();
+        }
+        // Twice, because rounding of a large mean would otherwise stay.
+        for _ in 0..2 {
+            let mut means = vec![0.0; rows.ncols()];
+            add_transposed_product(&mut means, rows, &direction, 1.0);
+            let mean: f64 = direction.iter().zip(&*targets).map(|(d, t)| d * t).sum();
+            for (index, d) in direction.iter().enumerate() {
+                for (entry, mean) in rows.row_mut(index).iter_mut().zip(&means) {
+                    *entry -= d * mean;
+                }
+                targets[index] -= d * mean;
+            }
+        }
+    }
+}
