@@ -18,7 +18,7 @@ pub(crate) struct Seen {
     pub direction: Vec3,
 }
 
-/// The neighbours of atom `i` closer than `cutoff` (Å), in the list's order. Distances that are not numbers are kept, so
+/// Fills `around` with the neighbours of atom `i` closer than `cutoff` (Å), in the list's order. Distances that are not numbers are kept, so
 /// that they show in the result.
 pub(crate) fn surroundings(
     structure: &Structure,
@@ -26,23 +26,22 @@ pub(crate) fn surroundings(
     elements: &[usize],
     i: usize,
     cutoff: f64,
-) -> Vec<Seen> {
+    around: &mut Vec<Seen>,
+) {
     let centre = structure.positions[i];
-    list.of(i)
-        .iter()
-        .filter_map(|neighbour| {
-            let displacement = sub(
-                add(structure.positions[neighbour.index as usize], neighbour.offset),
-                centre,
-            );
-            let distance = dot(displacement, displacement).sqrt();
-            (distance < cutoff || distance.is_nan()).then(|| Seen {
-                atom: neighbour.index,
-                element: elements[neighbour.index as usize],
-                displacement,
-                distance,
-                direction: scale(1.0 / distance, displacement),
-            })
+    around.clear();
+    around.extend(list.of(i).iter().filter_map(|neighbour| {
+        let displacement = sub(
+            add(structure.positions[neighbour.index as usize], neighbour.offset),
+            centre,
+        );
+        let distance = dot(displacement, displacement).sqrt();
+        (distance < cutoff || distance.is_nan()).then(|| Seen {
+            atom: neighbour.index,
+            element: elements[neighbour.index as usize],
+            displacement,
+            distance,
+            direction: scale(1.0 / distance, displacement),
         })
-        .collect()
+    }));
 }

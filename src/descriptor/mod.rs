@@ -6,6 +6,9 @@ mod cutoff;
 mod environment;
 mod features;
 mod function;
+mod kernel;
+mod monomials;
+mod plan;
 mod reference;
 mod standard;
 
@@ -18,7 +21,9 @@ pub use cutoff::{CutoffFunction, CutoffKind};
 pub use features::AtomFeatures;
 pub use function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
 
-use crate::linear::{Vec3, add, sub};
+pub(crate) use kernel::AtomCache;
+
+use crate::linear::{Vec3, add, scale};
 use crate::structure::{NeighbourList, Species, Structure};
 use crate::units::Length;
 
@@ -65,6 +70,8 @@ pub struct Descriptor {
     /// Atomic numbers as weights, one per element.
     numbers: Vec<f64>,
     cutoff: f64,
+    /// How the functions of each element are computed fast.
+    plans: Vec<plan::Plan>,
 }
 
 /// What is written to files.
@@ -141,8 +148,10 @@ impl Descriptor {
             .flatten()
             .map(|function| function.gaussian().cutoff)
             .fold(0.0, f64::max);
+        let numbers: Vec<f64> = elements.iter().map(|e| f64::from(e.atomic_number())).collect();
         Ok(Self {
-            numbers: elements.iter().map(|e| f64::from(e.atomic_number())).collect(),
+            plans: functions.iter().map(|list| plan::Plan::new(list, &numbers)).collect(),
+            numbers,
             elements,
             cutoff_function,
             functions,
@@ -225,66 +234,102 @@ impl Descriptor {
             .iter()
             .map(|s| self.element_index(*s).unwrap_or(unknown))
             .collect();
+        let mut cache = AtomCache::default();
         (0..structure.len())
-            .map(|i| self.features_of(structure, list, &elements, i))
+            .map(|i| self.features_of(structure, list, &elements, i, &mut cache))
             .collect()
     }
 
-    fn features_of(&self, structure: &Structure, list: &NeighbourList, elements: &[usize], i: usize) -> AtomFeatures {
+    fn features_of(
+        &self,
+        structure: &Structure,
+        list: &NeighbourList,
+        elements: &[usize],
+        i: usize,
+        cache: &mut AtomCache,
+    ) -> AtomFeatures {
         let element = elements[i];
-        let functions = self.functions.get(element).map_or(&[][..], Vec::as_slice);
-        let mut around = environment::surroundings(structure, list, elements, i, self.cutoff);
-        around.retain(|seen| seen.element < self.elements.len());
-        let (values, gradients) = reference::evaluate(functions, &self.cutoff_function, &self.numbers, &around);
-        features::assemble(i, element, values, structure.cell.is_bulk(), &around, |f, j| {
-            gradients[f][j]
+        let count = self.functions.get(element).map_or(0, Vec::len);
+        let mut values = vec![0.0; count];
+        self.forward(structure, list, elements, i, cache, &mut values);
+        let neighbours = cache.around.len();
+        let mut gradients = vec![[0.0; 3]; count * neighbours];
+        if let Some(plan) = self.plans.get(element) {
+            kernel::jacobian(plan, &self.numbers, cache, count, &mut gradients);
+            for f in &plan.plain {
+                let function = &self.functions[element][*f];
+                let row = &mut gradients[f * neighbours..][..neighbours];
+                reference::visit_terms(
+                    function,
+                    &self.cutoff_function,
+                    &self.numbers,
+                    &cache.around,
+                    |_, terms| {
+                        for (j, derivative) in terms {
+                            row[j] = add(row[j], derivative);
+                        }
+                    },
+                );
+            }
+        }
+        features::assemble(i, element, values, structure.cell.is_bulk(), &cache.around, |f, j| {
+            gradients[f * neighbours + j]
         })
     }
 
-    /// The values of one atom's functions; every atom's element must be known.
-    pub(crate) fn values_of(
+    /// The values of atom `i`'s functions (F entries, overwritten). `elements` holds the element index of each atom; atoms
+    /// whose index is out of range are left out. The cache then serves [`Descriptor::backward`].
+    pub(crate) fn forward(
         &self,
         structure: &Structure,
         list: &NeighbourList,
         elements: &[usize],
         i: usize,
-    ) -> Vec<f64> {
-        let around = environment::surroundings(structure, list, elements, i, self.cutoff);
-        reference::evaluate(
-            &self.functions[elements[i]],
-            &self.cutoff_function,
-            &self.numbers,
-            &around,
-        )
-        .0
+        cache: &mut AtomCache,
+        values: &mut [f64],
+    ) {
+        environment::surroundings(structure, list, elements, i, self.cutoff, &mut cache.around);
+        cache.around.retain(|seen| seen.element < self.elements.len());
+        let Some(plan) = self.plans.get(elements[i]) else {
+            return;
+        };
+        kernel::forward(plan, &self.cutoff_function, &self.numbers, cache, values);
+        for f in &plan.plain {
+            let function = &self.functions[elements[i]][*f];
+            let mut sum = 0.0;
+            reference::visit_terms(
+                function,
+                &self.cutoff_function,
+                &self.numbers,
+                &cache.around,
+                |value, _| {
+                    sum += value;
+                },
+            );
+            values[*f] = sum;
+        }
     }
 
-    /// Adds what one atom's energy gradient dE/dG contributes to all forces and to the virial dE/dε.
-    #[allow(clippy::too_many_arguments)]
-    pub(crate) fn pull_back(
-        &self,
-        structure: &Structure,
-        list: &NeighbourList,
-        elements: &[usize],
-        i: usize,
-        energy_gradient: &[f64],
-        forces: &mut [Vec3],
-        virial: &mut [Vec3; 3],
-    ) {
-        let around = environment::surroundings(structure, list, elements, i, self.cutoff);
-        let functions = &self.functions[elements[i]];
-        let (_, gradients) = reference::evaluate(functions, &self.cutoff_function, &self.numbers, &around);
-        for (weight, by_neighbour) in energy_gradient.iter().zip(&gradients) {
-            for (seen, gradient) in around.iter().zip(by_neighbour) {
-                let pull = crate::linear::scale(*weight, *gradient);
-                forces[i] = add(forces[i], pull);
-                forces[seen.atom as usize] = sub(forces[seen.atom as usize], pull);
-                for a in 0..3 {
-                    for b in 0..3 {
-                        virial[a][b] += pull[a] * seen.displacement[b];
+    /// After [`Descriptor::forward`]: the derivatives of Σ slopes·G with respect to the displacement of each neighbour in
+    /// `cache.around`, overwriting `gradients`.
+    pub(crate) fn backward(&self, element: usize, cache: &mut AtomCache, slopes: &[f64], gradients: &mut Vec<Vec3>) {
+        gradients.clear();
+        gradients.resize(cache.around.len(), [0.0; 3]);
+        let plan = &self.plans[element];
+        kernel::backward(plan, &self.numbers, cache, slopes, gradients);
+        for f in &plan.plain {
+            let function = &self.functions[element][*f];
+            reference::visit_terms(
+                function,
+                &self.cutoff_function,
+                &self.numbers,
+                &cache.around,
+                |_, terms| {
+                    for (j, derivative) in terms {
+                        gradients[j] = add(gradients[j], scale(slopes[*f], derivative));
                     }
-                }
-            }
+                },
+            );
         }
     }
 }
@@ -390,3 +435,6 @@ fn explicit(
         ),
     })
 }
+
+#[cfg(test)]
+mod tests;

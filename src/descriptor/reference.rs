@@ -107,6 +107,7 @@ pub(crate) fn visit_terms(
 }
 
 /// The values of the functions and their derivatives with respect to the neighbours' displacements, function by function.
+#[cfg(test)]
 pub(crate) fn evaluate(
     functions: &[SymmetryFunction],
     cutoff: &CutoffFunction,

@@ -11,10 +11,13 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
 use super::{Labels, Potential, Workspace};
-use crate::descriptor::Descriptor;
-use crate::linear::{Vec3, ZERO3};
+use crate::descriptor::{AtomCache, Descriptor};
+use crate::linear::{Vec3, ZERO3, add, sub};
 use crate::network::Network;
 use crate::structure::{NeighbourList, Structure};
+
+/// Atoms whose intermediate results are kept at a time.
+const BLOCK: usize = 16;
 
 /// A potential that cannot be built, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -269,22 +272,48 @@ impl NeuralPotential {
         let mut forces = vec![[0.0; 3]; structure.len()];
         let mut virial = ZERO3;
         let mut energy = 0.0;
-        for i in 0..structure.len() {
-            let element = elements[i];
-            let count = self.descriptor.count(element);
-            let mut values = self.descriptor.values_of(structure, list, elements, i);
-            self.scaling[element].apply(&mut values);
-            let inputs = ArrayView2::from_shape((1, count), &values).expect("one atom's functions");
-            let mut atomic = [0.0];
-            let mut gradient = Array2::zeros((1, count));
-            self.atomic_energies(element, members, &inputs, &mut atomic, gradient.view_mut(), scratch);
-            energy += atomic[0];
-            let mut gradient = gradient.into_raw_vec_and_offset().0;
-            for (slope, factor) in gradient.iter_mut().zip(&self.scaling[element].factor) {
-                *slope *= factor;
+        let mut caches: Vec<AtomCache> = Vec::new();
+        caches.resize_with(BLOCK.min(structure.len()), AtomCache::default);
+        let mut gradients = Vec::new();
+        for block in (0..structure.len()).step_by(BLOCK) {
+            let end = (block + BLOCK).min(structure.len());
+            for element in 0..self.descriptor.elements().len() {
+                let count = self.descriptor.count(element);
+                let members_of: Vec<usize> = (block..end).filter(|i| elements[*i] == element).collect();
+                let mut inputs = Array2::zeros((members_of.len(), count));
+                for ((i, mut row), cache) in members_of.iter().zip(inputs.rows_mut()).zip(&mut caches) {
+                    let row = row.as_slice_mut().expect("rows of a fresh array are contiguous");
+                    self.descriptor.forward(structure, list, elements, *i, cache, row);
+                    self.scaling[element].apply(row);
+                }
+                let mut atomic = vec![0.0; members_of.len()];
+                let mut slopes = Array2::zeros(inputs.raw_dim());
+                self.atomic_energies(
+                    element,
+                    members,
+                    &inputs.view(),
+                    &mut atomic,
+                    slopes.view_mut(),
+                    scratch,
+                );
+                energy += atomic.iter().sum::<f64>();
+                for ((i, mut row), cache) in members_of.iter().zip(slopes.rows_mut()).zip(&mut caches) {
+                    let row = row.as_slice_mut().expect("rows of a fresh array are contiguous");
+                    for (slope, factor) in row.iter_mut().zip(&self.scaling[element].factor) {
+                        *slope *= factor;
+                    }
+                    self.descriptor.backward(element, cache, row, &mut gradients);
+                    for (seen, gradient) in cache.around.iter().zip(&gradients) {
+                        forces[*i] = add(forces[*i], *gradient);
+                        forces[seen.atom as usize] = sub(forces[seen.atom as usize], *gradient);
+                        for a in 0..3 {
+                            for b in 0..3 {
+                                virial[a][b] += gradient[a] * seen.displacement[b];
+                            }
+                        }
+                    }
+                }
             }
-            self.descriptor
-                .pull_back(structure, list, elements, i, &gradient, &mut forces, &mut virial);
         }
         (energy, forces, virial)
     }

@@ -15,6 +15,15 @@ pub struct Neighbour {
     pub offset: Vec3,
 }
 
+impl Neighbour {
+    /// Index and image as one number, in their lexicographic order.
+    #[inline]
+    fn rank(&self) -> u128 {
+        let [a, b, c] = self.shift.map(|x| u128::from(x.cast_unsigned() ^ 0x8000_0000));
+        (u128::from(self.index) << 96) | (a << 64) | (b << 32) | c
+    }
+}
+
 /// For each atom all neighbours within a cutoff, every image counted, an atom's own images included; each pair is listed
 /// from both ends, and each atom's neighbours stand in order of index and image, whatever the way they were found.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +59,7 @@ impl NeighbourList {
             if !search.append_neighbours(i, most, &mut list.neighbours) {
                 return Self::without_neighbours(structure.len(), false);
             }
-            list.neighbours[first..].sort_unstable_by_key(|n| (n.index, n.shift));
+            list.neighbours[first..].sort_unstable_by_key(Neighbour::rank);
             list.starts.push(list.neighbours.len() as u32);
         }
         list

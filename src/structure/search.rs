@@ -3,15 +3,22 @@
 use super::Cell;
 use super::neighbours::{Neighbour, within};
 use super::reduction::reduce;
-use crate::linear::{self, Mat3, Vec3, add, dot, norm, row_times, sub};
+use crate::linear::{self, Mat3, Vec3, add, dot, norm, row_times, scale, sub};
 
 /// Atoms further from the origin than this (Å) are lost: no double-precision distance to them is meaningful.
 const FURTHEST: f64 = 1e8;
 /// More visits of bins than this in one build mean a collapsed cell or an absurd cutoff.
 const MOST_VISITS: f64 = 1e10;
 
-/// One step from a bin along one direction: the bin it leads to and the image of the cell that bin lies in.
-type Step = (usize, i64);
+/// One step from a bin along one direction.
+struct Step {
+    /// The bin it leads to.
+    bin: usize,
+    /// The image of the cell that bin lies in.
+    image: i64,
+    /// The image's Cartesian offset, Å.
+    offset: Vec3,
+}
 
 /// Where an atom stands in the search frame.
 #[derive(Clone, Copy)]
@@ -30,7 +37,6 @@ pub(super) struct Search<'a> {
     cutoff: f64,
     /// The square of the cutoff widened by the rounding errors of wrapping, Å².
     coarse: f64,
-    frame: Mat3,
     coefficients: [[i64; 3]; 3],
     bins: [usize; 3],
     /// For each direction and bin, the bins within reach.
@@ -75,7 +81,7 @@ impl<'a> Search<'a> {
                 return None;
             }
             steps[k] = (0..bins[k])
-                .map(|bin| steps_from(bin, span as i64, bins[k], periodic[k]))
+                .map(|bin| steps_from(bin, span as i64, bins[k], periodic[k], reduced.vectors[k]))
                 .collect();
         }
 
@@ -88,7 +94,6 @@ impl<'a> Search<'a> {
             positions,
             cutoff,
             coarse: reach * reach,
-            frame: reduced.vectors,
             coefficients: reduced.coefficients,
             bins,
             steps,
@@ -106,16 +111,18 @@ impl<'a> Search<'a> {
     /// Appends the neighbours of atom `i` in no particular order; false if `found` would outgrow `most`.
     pub fn append_neighbours(&self, i: usize, most: usize, found: &mut Vec<Neighbour>) -> bool {
         let Some(here) = self.places[i] else { return true };
-        for &(a, image_a) in &self.steps[0][here.bin[0]] {
-            for &(b, image_b) in &self.steps[1][here.bin[1]] {
-                for &(c, image_c) in &self.steps[2][here.bin[2]] {
-                    let bin = (a * self.bins[1] + b) * self.bins[2] + c;
+        for a in &self.steps[0][here.bin[0]] {
+            let from_a = sub(a.offset, here.wrapped);
+            for b in &self.steps[1][here.bin[1]] {
+                let from_b = add(b.offset, from_a);
+                for c in &self.steps[2][here.bin[2]] {
+                    let bin = (a.bin * self.bins[1] + b.bin) * self.bins[2] + c.bin;
                     let candidates = &self.sorted[self.starts[bin] as usize..self.starts[bin + 1] as usize];
                     if candidates.is_empty() {
                         continue;
                     }
-                    let image = [image_a, image_b, image_c];
-                    let from_here = sub(row_times(image.map(|x| x as f64), &self.frame), here.wrapped);
+                    let image = [a.image, b.image, c.image];
+                    let from_here = add(c.offset, from_b);
                     for &(j, wrapped, image_j) in candidates {
                         let d = add(wrapped, from_here);
                         if dot(d, d) > self.coarse {
@@ -180,11 +187,15 @@ fn bin_counts(lengths: Vec3, reach: f64, atoms: usize) -> [usize; 3] {
     counts.map(|count| count as usize)
 }
 
-fn steps_from(bin: usize, span: i64, bins: usize, periodic: bool) -> Vec<Step> {
+fn steps_from(bin: usize, span: i64, bins: usize, periodic: bool, vector: Vec3) -> Vec<Step> {
     let (bin, bins) = (bin as i64, bins as i64);
     (bin - span..=bin + span)
         .filter(|target| periodic || (0..bins).contains(target))
-        .map(|target| (target.rem_euclid(bins) as usize, target.div_euclid(bins)))
+        .map(|target| Step {
+            bin: target.rem_euclid(bins) as usize,
+            image: target.div_euclid(bins),
+            offset: scale(target.div_euclid(bins) as f64, vector),
+        })
         .collect()
 }
 

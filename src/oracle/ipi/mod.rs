@@ -21,10 +21,10 @@ pub use espresso::RECIPE as ESPRESSO_RECIPE;
 pub use lammps::RECIPE as LAMMPS_RECIPE;
 pub use recipe::RecipeError;
 
-use crate::linear::{scale, transpose};
+use crate::linear::{Vec3, scale, sub};
 use crate::oracle::process::{ProcessError, ProcessGroup};
 use crate::oracle::{Fingerprint, JobDir, Labels, Oracle, OracleError};
-use crate::structure::Structure;
+use crate::structure::{Cell, Structure};
 use frame::Frame;
 use protocol::{Answer, Connection, Deadline, ProtocolError, Status, encode_init, encode_positions, header};
 use recipe::Recipe;
@@ -47,6 +47,7 @@ struct Settings {
     converged_pattern: String,
     translation_invariant: bool,
     triangular_cell: bool,
+    wrap_positions: bool,
     bohr: f64,
     hartree: f64,
     socket: String,
@@ -114,6 +115,7 @@ pub fn open(
         converged_pattern: config.converged_pattern.clone(),
         translation_invariant: config.translation_invariant,
         triangular_cell: config.triangular_cell,
+        wrap_positions: config.wrap_positions,
         bohr: config.bohr.value(),
         hartree: config.hartree.value(),
         socket: config.socket.clone(),
@@ -144,6 +146,7 @@ pub fn open_espresso(
         converged_pattern: "convergence has been achieved".to_owned(),
         translation_invariant: true,
         triangular_cell: false,
+        wrap_positions: false,
         bohr: crate::units::BOHR,
         hartree: crate::units::HARTREE,
         socket: String::new(),
@@ -170,6 +173,7 @@ pub fn open_lammps(
         converged_pattern: String::new(),
         translation_invariant: config.translation_invariant,
         triangular_cell: true,
+        wrap_positions: true,
         bohr: lammps::BOHR,
         hartree: recipe.hartree().map_err(|e| fatal(name, &e))?,
         socket: String::new(),
@@ -197,7 +201,6 @@ impl IpiOracle {
         worker_dir: &Path,
         launch: bool,
     ) -> Result<Self, OracleError> {
-        let surface = recipe.surface(first_frame).map_err(|e| fatal(settings.name, &e))?;
         let mut oracle = Self {
             settings,
             recipe,
@@ -207,20 +210,29 @@ impl IpiOracle {
             launches: 0,
             chain: 0,
             failed_starts: 0,
-            fingerprint: Fingerprint(surface),
+            fingerprint: Fingerprint::default(),
         };
         if launch {
-            let client = oracle.start(first_frame)?;
-            if let Some(launched) = &client.launched
-                && let Some(version) = oracle.recipe.version(&launched.folder)
-            {
-                oracle.fingerprint.0.insert("version".to_owned(), version);
-            }
-            oracle.client = Some(client);
+            oracle.client = Some(oracle.start(first_frame)?);
         } else {
             oracle.standing = Some(oracle.listen()?);
         }
+        oracle.update_fingerprint(first_frame)?;
         Ok(oracle)
+    }
+
+    /// Takes the fingerprint of the client that now runs, for a structure's species.
+    fn update_fingerprint(&mut self, structure: &Structure) -> Result<(), OracleError> {
+        let mut entries = self
+            .recipe
+            .surface(structure)
+            .map_err(|e| fatal(self.settings.name, &e))?;
+        let launched = self.client.as_ref().and_then(|client| client.launched.as_ref());
+        if let Some(version) = launched.and_then(|launched| self.recipe.version(&launched.folder)) {
+            entries.insert("version".to_owned(), version);
+        }
+        self.fingerprint = Fingerprint(entries);
+        Ok(())
     }
 
     /// The name clients call: the part of the UNIX socket's file name after `/tmp/ipi_`, or host:port; only where slmc
@@ -423,7 +435,14 @@ impl IpiOracle {
         let positions: Vec<_> = structure
             .positions
             .iter()
-            .map(|p| scale(to_bohr, frame.there(*p)))
+            .map(|p| {
+                if settings.wrap_positions {
+                    wrapped(&structure.cell, *p)
+                } else {
+                    *p
+                }
+            })
+            .map(|p| scale(to_bohr, frame.there(p)))
             .collect();
         connection.send(&encode_positions(&vectors, &inverse, &positions), deadline)?;
         loop {
@@ -453,7 +472,7 @@ impl IpiOracle {
         Labels {
             energy: answer.energy * hartree,
             forces: Some(forces.collect()),
-            stress: stress.map(|s| frame::symmetric(&transpose(&s))),
+            stress: stress.map(|s| frame::averaged(&s)),
         }
     }
 
@@ -465,6 +484,7 @@ impl IpiOracle {
         }
         if self.client.is_none() {
             self.client = Some(self.start(structure)?);
+            self.update_fingerprint(structure)?;
         }
         let client = self.client.as_mut().expect("a client was just started");
         let frame = if self.settings.triangular_cell {
@@ -508,6 +528,19 @@ impl IpiOracle {
             reason: reason.to_owned(),
         }
     }
+}
+
+/// A point moved by lattice vectors into the cell about the origin. LAMMPS brings an atom back by one period at most, and
+/// goes on with a wrong position where more are needed.
+fn wrapped(cell: &Cell, point: Vec3) -> Vec3 {
+    let fractional = cell.fractional(point);
+    let mut shift = [0.0; 3];
+    for (axis, periodic) in cell.periodic().into_iter().enumerate() {
+        if periodic {
+            shift[axis] = fractional[axis].round();
+        }
+    }
+    sub(point, cell.cartesian(shift))
 }
 
 /// The reason alone, without the oracle's name.
@@ -558,5 +591,26 @@ impl Oracle for IpiOracle {
 impl Drop for IpiOracle {
     fn drop(&mut self) {
         self.dismiss(FAREWELL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapping_moves_by_lattice_vectors_and_leaves_what_is_near_alone() {
+        let cell = Cell::new(
+            [[5.0, 0.0, 0.0], [1.0, 6.0, 0.0], [-2.0, 1.0, 7.0]],
+            [true, true, false],
+        )
+        .unwrap();
+        let near = [1.0, -2.0, 20.0];
+        let inside = wrapped(&cell, near);
+        assert_eq!(wrapped(&cell, inside), inside);
+        let far = crate::linear::add(inside, cell.cartesian([3.0, -2.0, 0.0]));
+        let back = wrapped(&cell, far);
+        assert!(crate::linear::norm(sub(back, inside)) < 1e-12);
+        assert_eq!(back[2], 20.0);
     }
 }
