@@ -78,10 +78,10 @@ impl Driver {
                 .state
                 .structure
                 .with_positions(stored.positions.clone());
-            let task = Task::Slhmc(SlhmcTask {
+            let task = Task::Slhmc(Box::new(SlhmcTask {
                 proposal,
                 end: Some(end),
-            });
+            }));
             self.advance(chain, id, task, 0, None)?;
             return Ok(true);
         }
@@ -150,7 +150,11 @@ impl Driver {
                 id,
                 workspace,
             );
-            if let Task::Slhmc(SlhmcTask { end: Some(end), .. }) = task {
+            let end = match task {
+                Task::Slhmc(task) => task.end,
+                _ => None,
+            };
+            if let Some(end) = end {
                 state.structure = end;
             } else {
                 return Err(self.contradiction(chain, decision.step, "its trajectory cannot be repeated"));
