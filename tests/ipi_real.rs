@@ -100,7 +100,24 @@ fn lammps(structure: &Structure, folder: &Path) -> IpiOracle {
     .unwrap()
 }
 
-/// Nothing of an oracle's client is left: no process, no socket file of this process.
+/// No process works below a folder, at the latest a moment from now.
+fn assert_nobody_in(folder: &Path) {
+    let start = std::time::Instant::now();
+    loop {
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let inside: Vec<_> = processes
+            .map(|process| process.path())
+            .filter(|process| std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder)))
+            .collect();
+        if inside.is_empty() {
+            return;
+        }
+        assert!(start.elapsed().as_secs() < 10, "{inside:?} live on");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// A process is gone.
 fn assert_gone(id: u32) {
     assert!(!Path::new(&format!("/proc/{id}")).exists(), "process {id} lives on");
 }
@@ -320,16 +337,86 @@ fn lammps_agrees_with_the_embedded_stillinger_weber_in_any_cell() {
     let here = embedded_energy(&surface, &small);
     assert!((labels.energy - here).abs() < 1e-6);
     assert_gone(client);
-    let count = 300;
-    let start = std::time::Instant::now();
-    for _ in 0..count {
-        label(&mut behind_socket, &small, folder.path());
+    for structure in [&small, &first] {
+        label(&mut behind_socket, structure, folder.path());
+        let count = 300;
+        let start = std::time::Instant::now();
+        for _ in 0..count {
+            label(&mut behind_socket, structure, folder.path());
+        }
+        println!(
+            "a LAMMPS label of {} atoms takes {:?}",
+            structure.len(),
+            start.elapsed() / count
+        );
     }
-    println!(
-        "a LAMMPS label of {} atoms takes {:?}",
-        small.len(),
-        start.elapsed() / count
+}
+
+#[test]
+fn lammps_in_real_units_with_two_elements_gives_the_formula() {
+    if !available("lmp", "lammps") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = LAMMPS_RECIPE.iter().find(|(name, _)| *name == "in.lammps").unwrap().1;
+    let field = "pair_style lj/cut 9.0\npair_coeff 1 1 0.25 3.4\npair_coeff 2 2 0.5 3.6\npair_coeff 1 2 0.3 3.5";
+    let script = script
+        .replace("metal", "real")
+        .replace("pair_style      sw", field)
+        .replace("pair_coeff      * * Si.sw {elements}", "# {elements}");
+    assert!(script.contains("units           real") && !script.contains("Si.sw"));
+    std::fs::write(folder.path().join("in.lammps"), script).unwrap();
+    let config = LammpsConfig {
+        recipe: folder.path().display().to_string(),
+        ..LammpsConfig::default()
+    };
+    // Krypton first: its type is the second, by atomic number.
+    let species = ["Kr", "Kr", "Ar"].map(|symbol| symbol.parse::<Species>().unwrap());
+    let positions = vec![[1.0, 1.0, 1.0], [4.7, 1.0, 1.0], [1.0, 4.9, 1.0]];
+    let structure = Structure::new(Cell::cubic(30.0).unwrap(), species.to_vec(), positions).unwrap();
+    let mut oracle = open_lammps(&config, &structure, &folder.path().join("worker"), config_dir()).unwrap();
+    let labels = label(&mut oracle, &structure, folder.path());
+    let pair = |epsilon: f64, sigma: f64, r: f64| 4.0 * epsilon * ((sigma / r).powi(12) - (sigma / r).powi(6));
+    let diagonal = f64::hypot(3.7, 3.9);
+    let expected = pair(0.5, 3.6, 3.7) + pair(0.3, 3.5, 3.9) + pair(0.3, 3.5, diagonal);
+    let kcal_per_mol = "1 kcal/mol".parse::<slmc::units::Energy>().unwrap().value();
+    assert!(
+        (labels.energy / (expected * kcal_per_mol) - 1.0).abs() < 1e-7,
+        "{} {}",
+        labels.energy,
+        expected * kcal_per_mol
     );
+    assert!((oracle.fingerprint().0["code"]).contains("LAMMPS"));
+    drop(oracle);
+    assert_nobody_in(folder.path());
+}
+
+#[test]
+fn ranks_under_mpirun_end_with_their_launcher() {
+    if !available("pw.x", "espresso") || !available("mpirun", "mpirun") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut environment = EspressoConfig::default().environment;
+    for name in ["OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] {
+        environment.insert(name.to_owned(), "1".to_owned());
+    }
+    let config = EspressoConfig {
+        launch: "mpirun --oversubscribe -np 2".to_owned(),
+        environment,
+        // Too short for any calculation.
+        timeout: slmc::units::Duration::new(0.05),
+        ..EspressoConfig::default()
+    };
+    let structure = silicon(&UNIT);
+    let mut oracle = espresso(&config, &structure, folder.path());
+    assert_eq!(oracle.fingerprint().0["version"].split(' ').next(), Some("PWSCF"));
+    let error = oracle
+        .label(&structure, &JobDir::new(folder.path().join("job")))
+        .unwrap_err();
+    assert_eq!(error.fault(), Fault::Transient);
+    assert!(error.to_string().contains("did not answer within"), "{error}");
+    assert_nobody_in(folder.path());
 }
 
 fn embedded_energy(surface: &AnalyticConfig, structure: &Structure) -> f64 {

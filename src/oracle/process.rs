@@ -13,8 +13,9 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 /// How often a process is looked at while waiting for its end.
 const LOOK: Duration = Duration::from_millis(5);
-/// How long a group may take between the polite signal and the final one.
-const POLITE: Duration = Duration::from_millis(500);
+/// How long a group may take between the polite signal and the final one: a launcher such as mpirun, whose ranks are in
+/// groups of their own, passes the first on to them and could not pass on the second.
+const POLITE: Duration = Duration::from_secs(3);
 
 /// A command line that cannot be split into words, or a process that cannot be started.
 #[derive(Debug, thiserror::Error)]
