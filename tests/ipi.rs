@@ -263,7 +263,10 @@ const MISBEHAVIOURS: [(&str, Fault, &str); 10] = [
 #[test]
 #[ignore = "a part of the other tests, not one itself"]
 fn client_process() {
-    let behaviour = std::env::var("SLMC_TEST_CLIENT").expect("only the other tests start this");
+    let Ok(behaviour) = std::env::var("SLMC_TEST_CLIENT") else {
+        eprintln!("skipped: no test started this client");
+        return;
+    };
     let first_launch = std::env::current_dir().unwrap().ends_with("launch-000");
     let behaviour = if first_launch { behaviour.as_str() } else { "good" };
     if behaviour == "never call" {
