@@ -378,7 +378,7 @@ const STRESS_WEIGHT: f64 = 0.1;
 
 /// Candidate regularisations, the strongest first.
 fn regularisations() -> impl Iterator<Item = f64> {
-    (2..=13).map(|power| 10.0_f64.powi(-power))
+    (3..=15).map(|power| 10.0_f64.powi(-power))
 }
 
 fn mean_diagonal(matrix: &Array2<f64>) -> f64 {
