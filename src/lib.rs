@@ -7,14 +7,18 @@
 //! Energies are in eV, lengths in Å, masses in atomic mass units throughout; see [`units`].
 
 pub mod analysis;
+pub mod cli;
+pub mod config;
 pub mod descriptor;
 pub mod dynamics;
 pub mod formats;
 pub mod linear;
 pub mod network;
+pub mod observe;
 pub mod oracle;
 pub mod potential;
 pub mod rng;
+pub mod run;
 pub mod sampling;
 pub mod structure;
 pub mod training;

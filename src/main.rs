@@ -1,3 +1,7 @@
-//! The `slmc` command.
+//! The `slmc` command: parse, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    slmc::cli::main()
+}

@@ -379,6 +379,36 @@ fn each_mistake_in_xyz_is_named_with_its_line() {
 }
 
 #[test]
+fn damaged_gzip_and_what_is_no_file_are_errors_and_a_device_is_written_to_directly() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.xyz.gz");
+    let whole = std::fs::read(fixture("ase.extxyz.gz")).unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert!(formats::read(&path).is_err());
+    assert!(formats::read(folder.path()).is_err());
+    let unknown = folder.path().join("notes");
+    std::fs::write(&unknown, "hello").unwrap();
+    let error = formats::read(&unknown).unwrap_err().to_string();
+    assert!(error.contains("notes: not a format that is read here"), "{error}");
+    let frame = only(&with_comment("energy=1"));
+    let frames = std::slice::from_ref(&frame);
+    let error = xyz::write(folder.path().join("no/such.xyz"), frames, Precision::Exact).unwrap_err();
+    assert!(error.to_string().contains("cannot write"), "{error}");
+    if Path::new("/dev/null").exists() {
+        xyz::write("/dev/null", frames, Precision::Exact).unwrap();
+        assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+    }
+    #[cfg(unix)]
+    {
+        let (file, link) = (folder.path().join("file.xyz"), folder.path().join("link.xyz"));
+        xyz::write(&file, frames, Precision::Exact).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        xyz::write(&link, &[frame.clone(), frame], Precision::Exact).unwrap();
+        assert_eq!(formats::read(&file).unwrap().len(), 2);
+    }
+}
+
+#[test]
 fn what_would_break_the_file_is_refused_on_writing() {
     let mut frame = only(&with_comment("energy=1"));
     frame.info.insert("note".into(), "two\nlines".into());

@@ -137,6 +137,8 @@ fn a_collapsed_cell_is_refused_rather_than_listed() {
     let collapsed = structure(Cell::cubic(1e-4).unwrap(), vec![[0.0; 3]; 8]);
     let list = NeighbourList::build(&collapsed, 6.0);
     assert!(list.is_empty() && !list.is_complete());
+    let flat = Cell::new([[1e-7, 0.0, 0.0], [0.0, 50.0, 0.0], [0.0, 0.0, 50.0]], [true; 3]).unwrap();
+    assert!(!NeighbourList::build(&structure(flat, vec![[0.0; 3]; 8]), 6.0).is_complete());
     let collapsed = structure(Cell::cubic(0.02).unwrap(), vec![[0.0; 3]; 8]);
     assert!(!NeighbourList::build(&collapsed, 6.0).is_complete());
 }

@@ -1,9 +1,11 @@
-//! Promise: the statistics of recorded chains are ArviZ's numbers.
+//! Promise: the statistics of recorded chains are ArviZ's numbers, and no input breaks them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use proptest::prelude::*;
+use slmc::analysis::chains::read_chains;
 use slmc::analysis::statistics::{
     Summary, ess_bulk, ess_mean, ess_quantile, ess_sd, ess_tail, mcse_mean, mcse_quantile, mcse_sd, rhat,
 };
@@ -88,4 +90,42 @@ fn agrees_with_arviz_where_it_is_installed() {
     let output = Command::new("python3").arg(script).arg("evaluate").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     compare(&serde_json::from_slice(&output.stdout).unwrap());
+}
+
+/// Any number that a chain may hold, the awkward ones often.
+fn number() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        6 => -3.0..3.0_f64,
+        2 => (-2..3_i32).prop_map(f64::from),
+        1 => prop::num::f64::ANY,
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_chains_give_numbers_within_bounds(chains in prop::collection::vec(prop::collection::vec(number(), 0..40), 0..5)) {
+        let all = ours(&chains);
+        let summary = Summary::new(&chains);
+        let samples = summary.n_samples as f64;
+        for (name, value) in all.iter().filter(|(name, value)| name.starts_with("ess") && !value.is_nan()) {
+            // Antithetic chains may bring more than they have samples, by a factor that is bounded.
+            prop_assert!(*value > 0.0 && *value <= samples * samples.log10().max(1.0) * (1.0 + 1e-12), "{} {}", name, value);
+        }
+        let undefined = chains.iter().any(|chain| chain.len() < 4) || chains.is_empty();
+        prop_assert!(!undefined || summary.ess_bulk.is_nan());
+    }
+
+    #[test]
+    fn ranks_ignore_any_increasing_change(chains in prop::collection::vec(prop::collection::vec(-3.0..3.0_f64, 24), 1..4)) {
+        let changed: Vec<Vec<f64>> = chains.iter().map(|chain| chain.iter().map(|x| x.cbrt()).collect()).collect();
+        prop_assert_eq!(ess_bulk(&chains), ess_bulk(&changed));
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused_in_one_line(text in "[0-9a-z,;\t \"#.\n-]{0,60}") {
+        match read_chains(text.as_bytes()) {
+            Ok(chains) => prop_assert!(chains.iter().all(|chain| !chain.is_empty() && chain.len() == chains[0].len())),
+            Err(error) => prop_assert!(!error.to_string().contains('\n')),
+        }
+    }
 }

@@ -57,6 +57,18 @@ impl From<Summary> for ChainsReport {
     }
 }
 
+impl std::fmt::Display for ChainsReport {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(formatter, "{} chains of {} samples", self.chains, self.samples)?;
+        writeln!(formatter, "mean      {} ± {}", self.mean, self.mcse_mean)?;
+        writeln!(formatter, "sd        {}", self.sd)?;
+        writeln!(formatter, "ess_bulk  {:.1}", self.ess_bulk)?;
+        writeln!(formatter, "ess_tail  {:.1}", self.ess_tail)?;
+        writeln!(formatter, "tau       {:.3}", self.tau)?;
+        writeln!(formatter, "rhat      {:.4}", self.rhat)
+    }
+}
+
 /// Reads a table and summarises its columns, see [`read_chains`].
 pub fn chains_csv(reader: impl BufRead) -> Result<ChainsReport, AnalysisError> {
     Ok(Summary::new(&read_chains(reader)?).into())

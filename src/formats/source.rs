@@ -33,24 +33,31 @@ pub(super) fn read_text(path: &Path) -> Result<String, FormatError> {
 /// Writes a whole file: a temporary file beside it that takes its name when complete, so that a reader or a crash never
 /// meets half of it. What exists and is no regular file (a pipe, a terminal) is written to directly.
 pub(super) fn replace(path: &Path, text: &str) -> Result<(), FormatError> {
-    let special = fs::metadata(path).is_ok_and(|found| !found.is_file());
     let bytes = pack(path, text).map_err(FormatError::writing(path))?;
-    if special {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return OpenOptions::new()
             .write(true)
             .open(path)
             .and_then(|mut file| file.write_all(&bytes))
             .map_err(FormatError::writing(path));
     }
-    let mut name = path.as_os_str().to_owned();
+    // Through a link the file it leads to is replaced, not the link.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut name = target.clone().into_os_string();
     name.push(".part");
     let temporary = PathBuf::from(name);
-    let result = fs::write(&temporary, &bytes).and_then(|()| fs::rename(&temporary, path));
+    let result = write_durably(&temporary, &bytes).and_then(|()| fs::rename(&temporary, &target));
     if result.is_err() {
         // The first error is the one to report.
         let _ = fs::remove_file(&temporary);
     }
     result.map_err(FormatError::writing(path))
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Adds to the end of a file, which is made if it does not exist; gzip gets another member.

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub use crate::potential::Labels;
 use crate::structure::Structure;
 
+pub mod pool;
+
 /// What the driver does about an oracle's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {

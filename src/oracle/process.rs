@@ -1,20 +1,22 @@
 //! Child processes of an oracle: each in its own process group, output to files, stopped as a group and never by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// How often a process is looked at while waiting for its end.
 const LOOK: Duration = Duration::from_millis(5);
-/// How long a group may take between the polite signal and the final one.
-const POLITE: Duration = Duration::from_millis(500);
+/// How long a group may take between the polite signal and the final one: a launcher such as mpirun, whose ranks are in
+/// groups of their own, passes the first on to them and could not pass on the second.
+const POLITE: Duration = Duration::from_secs(3);
 
 /// A command line that cannot be split into words, or a process that cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +78,22 @@ pub fn split_words(line: &str) -> Result<Vec<String>, ProcessError> {
     Ok(words)
 }
 
+/// Groups that run at this moment, for [`stop_all`].
+static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+fn running() -> MutexGuard<'static, BTreeSet<i32>> {
+    // Nothing is ever left half done under this lock, so a panic elsewhere has not spoilt the set.
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Kills every process group that this process has started and not yet stopped: for the moment before an exit in haste.
+pub fn stop_all() {
+    for group in running().iter().filter_map(|id| Pid::from_raw(*id)) {
+        // An error means that the group is gone already.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
 /// A running process and everything it started that stayed in its process group. Dropping it kills the group.
 #[derive(Debug)]
 pub struct ProcessGroup {
@@ -120,6 +138,7 @@ impl ProcessGroup {
                 _ => fail(source),
             })?;
         let group = Pid::from_child(&child);
+        running().insert(group.as_raw_nonzero().get());
         Ok(Self {
             child,
             group,
@@ -162,6 +181,7 @@ impl ProcessGroup {
             self.wait_for_end(POLITE);
         }
         let _ = kill_process_group(self.group, Signal::KILL);
+        running().remove(&self.group.as_raw_nonzero().get());
         self.reaped = true;
         self.child
             .wait()

@@ -90,7 +90,11 @@ impl RunDirectory {
 
     /// Makes the directories.
     pub fn create(&self) -> Result<(), RunError> {
-        for folder in [self.root.clone(), self.root.join("labels"), self.root.join("potentials")] {
+        for folder in [
+            self.root.clone(),
+            self.root.join("labels"),
+            self.root.join("potentials"),
+        ] {
             fs::create_dir_all(&folder).map_err(|source| RunError::Directory { path: folder, source })?;
         }
         Ok(())

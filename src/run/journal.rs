@@ -250,7 +250,10 @@ mod tests {
             let whole = bytes[..length].iter().filter(|byte| **byte == b'\n').count();
             let opened = Journal::<Record>::open(&path, Durability::EachRecord).unwrap();
             assert_eq!(opened.records, records[..whole]);
-            let newline = bytes[..length].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let newline = bytes[..length]
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1);
             assert_eq!(opened.dropped, length - newline);
             assert_eq!(std::fs::metadata(&path).unwrap().len(), newline as u64);
         }

@@ -1,10 +1,19 @@
 //! A run: its directory, its journals, the phases it goes through and the driver that owns them.
 
+pub mod bootstrap;
+pub mod chain;
 pub mod directory;
 pub mod driver;
+pub mod fitter;
 pub mod journal;
 pub mod learner;
+pub mod outputs;
+pub mod plan;
 pub mod records;
+pub mod results;
+pub mod stop;
+pub mod store;
+pub mod trainer;
 
 pub use directory::{RunDirectory, RunLock};
 pub use driver::{Driver, Finish, RunError};

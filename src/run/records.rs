@@ -23,7 +23,11 @@ pub struct RequestId {
 impl std::fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = if self.bootstrap { "bootstrap" } else { "step" };
-        write!(formatter, "chain-{}-{kind}-{:06}-{:02}", self.chain, self.step, self.index)
+        write!(
+            formatter,
+            "chain-{}-{kind}-{:06}-{:02}",
+            self.chain, self.step, self.index
+        )
     }
 }
 
@@ -90,6 +94,9 @@ pub enum ChainRecord {
         /// Momenta, for kernels that carry them along.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         momenta: Option<Vec<Vec3>>,
+        /// The oracle's forces there, for kernels that run on them.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        forces: Option<Vec<Vec3>>,
     },
 }
 
@@ -99,10 +106,10 @@ pub enum ChainRecord {
 pub enum LearningRecord {
     /// A network was trained.
     Generation(Generation),
-    /// The run thawed after this step: a new learning block begins.
+    /// The run thawed: a new learning block begins.
     Relearn {
-        /// The last step before it.
-        after_step: u64,
+        /// The last step of each chain before it.
+        after_steps: Vec<u64>,
     },
 }
 
@@ -116,11 +123,11 @@ pub struct Generation {
     pub block: u32,
     /// Labels in the training set.
     pub labels: usize,
-    /// The last step of all chains whose labels it saw.
-    pub after_step: u64,
-    /// The first step that uses it.
-    pub from_step: u64,
-    /// Whether it is frozen: sampling starts at `from_step`.
+    /// The last round of the block whose labels it saw; a round is one step of every chain.
+    pub after_round: u64,
+    /// The first round of the block that uses it.
+    pub from_round: u64,
+    /// Whether it is frozen: sampling starts at `from_round`.
     pub frozen: bool,
     /// Whether training failed and this is the network before it.
     pub kept_previous: bool,
@@ -128,6 +135,9 @@ pub struct Generation {
     pub validation_error: Option<f64>,
     /// Segments, steps and time step of proposals.
     pub trajectory: TrajectoryPlan,
+    /// Labels in the data set when the trajectory was last tuned.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tuned_at: Option<usize>,
     /// Why the trajectory is as it is, for the report.
     pub reason: String,
 }

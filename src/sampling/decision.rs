@@ -184,7 +184,7 @@ pub fn decide(
         energy_proposed,
         delta,
         log_uniform: proposal.log_uniform,
-        network: Some([proposal.network_start, proposal.network_end]).filter(|pair| pair.iter().all(|x| x.is_finite())),
+        network: (!proposal.diverged).then_some([proposal.network_start, proposal.network_end]),
         segments: proposal.segments,
         steps: proposal.steps,
         labels: asked,

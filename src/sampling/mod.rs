@@ -92,7 +92,7 @@ pub enum Kernel {
 #[derive(Clone, Debug)]
 pub enum Task {
     /// A finished network trajectory, waiting for the label of its end point.
-    Slhmc(SlhmcTask),
+    Slhmc(Box<SlhmcTask>),
     /// A trajectory on the oracle.
     Hmc(Box<HmcTask>),
     /// A stretch of Langevin dynamics.
@@ -153,7 +153,7 @@ impl Kernel {
         match (self, potential) {
             (Self::Slhmc, Some(potential)) => {
                 let (proposal, end) = propose(environment, plan, potential, &state.structure, id, workspace);
-                Task::Slhmc(SlhmcTask { proposal, end })
+                Task::Slhmc(Box::new(SlhmcTask { proposal, end }))
             }
             (Self::Langevin { friction, on_network }, _) => Task::Langevin(Box::new(LangevinTask::begin(
                 environment,

@@ -9,6 +9,8 @@ use crate::linear::{self, Mat3, Vec3, add, dot, norm, row_times, scale, sub};
 const FURTHEST: f64 = 1e8;
 /// More visits of bins than this in one build mean a collapsed cell or an absurd cutoff.
 const MOST_VISITS: f64 = 1e10;
+/// More images along one direction than this mean a cell that has collapsed to a plane.
+const MOST_IMAGES: f64 = 1e5;
 
 /// One step from a bin along one direction.
 struct Step {
@@ -77,7 +79,7 @@ impl<'a> Search<'a> {
             let span = (reach * bins[k] as f64 / lengths[k]).ceil();
             let span = if periodic[k] { span } else { span.min(bins[k] as f64) };
             visits *= 2.0 * span + 1.0;
-            if !(visits < MOST_VISITS && reach.is_finite()) {
+            if !(visits < MOST_VISITS && span < MOST_IMAGES && reach.is_finite()) {
                 return None;
             }
             steps[k] = (0..bins[k])

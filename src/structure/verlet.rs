@@ -101,3 +101,65 @@ fn deformation(old: &Cell, new: &Cell) -> (Mat3, f64) {
     let excess = linear::dot(backward.map(norm), backward.map(norm)).sqrt();
     (take(old, new), 1.0 + excess)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::structure::Species;
+
+    fn lattice() -> Structure {
+        let cell = Cell::cubic(2.6).expect("a cube");
+        let one = Structure::new(
+            cell,
+            vec![Species::from_atomic_number(18).expect("argon")],
+            vec![[0.1; 3]],
+        );
+        one.expect("one atom").supercell([4, 4, 4])
+    }
+
+    #[test]
+    fn small_motion_and_strain_keep_the_list_and_large_ones_do_not() {
+        let start = lattice();
+        let mut list = VerletList::new(4.0, 0.6);
+        list.update(&start);
+        let rebuilt = |list: &mut VerletList, structure: &Structure| {
+            list.update(structure);
+            let rebuilt = list.positions == structure.positions;
+            list.update(&start);
+            rebuilt
+        };
+        let moved = |by: f64| {
+            let shifted = start.positions.iter().enumerate();
+            let positions = shifted.map(|(i, p)| [p[0] + if i % 2 == 0 { by } else { -by }, p[1], p[2]]);
+            start.with_positions(positions.collect())
+        };
+        let strained = |factor: f64| {
+            let mut structure = start.with_positions(start.positions.iter().map(|p| scale(factor, *p)).collect());
+            structure.cell = start.cell.scaled_vectors([factor; 3]);
+            structure
+        };
+        assert!(!rebuilt(&mut list, &moved(0.29)));
+        assert!(rebuilt(&mut list, &moved(0.31)));
+        list.update(&start);
+        // All atoms together may go anywhere.
+        let drifted = start.with_positions(start.positions.iter().map(|p| add(*p, [0.0, 7.0, 0.0])).collect());
+        assert!(!rebuilt(&mut list, &drifted));
+        assert!(!rebuilt(&mut list, &strained(1.04)));
+        assert!(!rebuilt(&mut list, &strained(0.95)));
+        assert!(rebuilt(&mut list, &strained(0.85)));
+    }
+
+    #[test]
+    fn a_kept_list_has_the_offsets_of_the_new_cell() {
+        let start = lattice();
+        let mut list = VerletList::new(4.0, 0.6);
+        list.update(&start);
+        let mut strained = start.with_positions(start.positions.iter().map(|p| scale(1.01, *p)).collect());
+        strained.cell = start.cell.scaled_vectors([1.01; 3]);
+        let vectors = *strained.cell.vectors();
+        let kept = list.update(&strained);
+        for neighbour in (0..strained.len()).flat_map(|i| kept.of(i)) {
+            assert_eq!(neighbour.offset, row_times(neighbour.shift.map(f64::from), &vectors));
+        }
+    }
+}

@@ -48,6 +48,9 @@ pub struct IpiConfig {
     /// Turn the cell so that its first vector lies along x and its second in the xy plane, as i-PI itself does; forces and
     /// stress are turned back. Many clients read nothing else.
     pub triangular_cell: bool,
+    /// Send every atom's image nearest to the origin, along periodic directions. Some clients bring atoms back by one period
+    /// at most.
+    pub wrap_positions: bool,
     /// What the client takes one bohr to be.
     pub bohr: Length,
     /// What the client takes one hartree to be.
@@ -75,6 +78,7 @@ impl Default for IpiConfig {
             environment: BTreeMap::new(),
             translation_invariant: true,
             triangular_cell: true,
+            wrap_positions: true,
             bohr: Length::new(crate::units::BOHR),
             hartree: Energy::new(crate::units::HARTREE),
         }

@@ -70,17 +70,22 @@ impl Frame {
 /// The symmetric form of a virial. Some clients fill the upper triangle only and leave zeros below; from the others the
 /// mean of both triangles is taken.
 pub(super) fn symmetric(virial: &Mat3) -> Mat3 {
-    let upper_only = virial[1][0] == 0.0 && virial[2][0] == 0.0 && virial[2][1] == 0.0;
-    let mut out = *virial;
+    if virial[1][0] == 0.0 && virial[2][0] == 0.0 && virial[2][1] == 0.0 {
+        let mut mirrored = *virial;
+        for (i, j) in [(1, 0), (2, 0), (2, 1)] {
+            mirrored[i][j] = virial[j][i];
+        }
+        return mirrored;
+    }
+    averaged(virial)
+}
+
+/// The mean of a matrix and its transpose.
+pub(super) fn averaged(matrix: &Mat3) -> Mat3 {
+    let mut out = *matrix;
     for i in 0..3 {
-        for j in 0..i {
-            let value = if upper_only {
-                virial[j][i]
-            } else {
-                0.5 * (virial[i][j] + virial[j][i])
-            };
-            out[i][j] = value;
-            out[j][i] = value;
+        for j in 0..3 {
+            out[i][j] = 0.5 * (matrix[i][j] + matrix[j][i]);
         }
     }
     out

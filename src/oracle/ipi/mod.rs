@@ -9,30 +9,23 @@ mod lammps;
 mod protocol;
 mod pw_input;
 mod recipe;
+mod server;
 mod socket;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
 pub use config::{EspressoConfig, IpiConfig, LammpsConfig};
 pub use espresso::RECIPE as ESPRESSO_RECIPE;
 pub use lammps::RECIPE as LAMMPS_RECIPE;
 pub use recipe::RecipeError;
+pub use server::IpiOracle;
 
-use crate::linear::{scale, transpose};
-use crate::oracle::process::{ProcessError, ProcessGroup};
-use crate::oracle::{Fingerprint, JobDir, Labels, Oracle, OracleError};
+use crate::oracle::OracleError;
 use crate::structure::Structure;
-use frame::Frame;
-use protocol::{Answer, Connection, Deadline, ProtocolError, Status, encode_init, encode_positions, header};
-use recipe::Recipe;
-use socket::Listener;
-use watch::{LogWatch, Verdict};
 
-/// How long a client may take to leave after EXIT before its process group is ended.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// The longest wait any timeout can mean, so that sums with the clock stay finite.
 const LONGEST_WAIT: f64 = 1e9;
 
@@ -47,51 +40,11 @@ struct Settings {
     converged_pattern: String,
     translation_invariant: bool,
     triangular_cell: bool,
+    wrap_positions: bool,
     bohr: f64,
     hartree: f64,
     socket: String,
     tcp: String,
-}
-
-/// A connected client.
-#[derive(Debug)]
-struct Client {
-    connection: Connection,
-    launched: Option<Launched>,
-    structure: Structure,
-}
-
-/// The client's process, where slmc launched it.
-#[derive(Debug)]
-struct Launched {
-    process: ProcessGroup,
-    folder: PathBuf,
-    log: LogWatch,
-}
-
-/// An oracle behind an i-PI socket. Dropping it sends EXIT, waits briefly and ends the client's process group.
-pub struct IpiOracle {
-    settings: Settings,
-    recipe: Box<dyn Recipe>,
-    worker_dir: PathBuf,
-    client: Option<Client>,
-    /// The listener that stays open where slmc waits for clients it did not launch.
-    standing: Option<Listener>,
-    launches: usize,
-    chain: usize,
-    /// Launches in a row that ended before the client called, while none ever had.
-    failed_starts: usize,
-    fingerprint: Fingerprint,
-}
-
-impl std::fmt::Debug for IpiOracle {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("IpiOracle")
-            .field("settings", &self.settings)
-            .field("client", &self.client)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Any i-PI client (`[oracle.ipi]`). `worker_dir` is this worker's own folder, made when needed; `config_dir` is the folder
@@ -114,6 +67,7 @@ pub fn open(
         converged_pattern: config.converged_pattern.clone(),
         translation_invariant: config.translation_invariant,
         triangular_cell: config.triangular_cell,
+        wrap_positions: config.wrap_positions,
         bohr: config.bohr.value(),
         hartree: config.hartree.value(),
         socket: config.socket.clone(),
@@ -144,6 +98,7 @@ pub fn open_espresso(
         converged_pattern: "convergence has been achieved".to_owned(),
         translation_invariant: true,
         triangular_cell: false,
+        wrap_positions: false,
         bohr: crate::units::BOHR,
         hartree: crate::units::HARTREE,
         socket: String::new(),
@@ -170,6 +125,7 @@ pub fn open_lammps(
         converged_pattern: String::new(),
         translation_invariant: config.translation_invariant,
         triangular_cell: true,
+        wrap_positions: true,
         bohr: lammps::BOHR,
         hartree: recipe.hartree().map_err(|e| fatal(name, &e))?,
         socket: String::new(),
@@ -186,377 +142,5 @@ fn fatal(oracle: &str, reason: &dyn std::error::Error) -> OracleError {
     OracleError::Fatal {
         oracle: oracle.to_owned(),
         reason: reason.to_string(),
-    }
-}
-
-impl IpiOracle {
-    fn new(
-        settings: Settings,
-        recipe: Box<dyn Recipe>,
-        first_frame: &Structure,
-        worker_dir: &Path,
-        launch: bool,
-    ) -> Result<Self, OracleError> {
-        let surface = recipe.surface(first_frame).map_err(|e| fatal(settings.name, &e))?;
-        let mut oracle = Self {
-            settings,
-            recipe,
-            worker_dir: worker_dir.to_owned(),
-            client: None,
-            standing: None,
-            launches: 0,
-            chain: 0,
-            failed_starts: 0,
-            fingerprint: Fingerprint(surface),
-        };
-        if launch {
-            let client = oracle.start(first_frame)?;
-            if let Some(launched) = &client.launched
-                && let Some(version) = oracle.recipe.version(&launched.folder)
-            {
-                oracle.fingerprint.0.insert("version".to_owned(), version);
-            }
-            oracle.client = Some(client);
-        } else {
-            oracle.standing = Some(oracle.listen()?);
-        }
-        Ok(oracle)
-    }
-
-    /// The name clients call: the part of the UNIX socket's file name after `/tmp/ipi_`, or host:port; only where slmc
-    /// waits for clients that somebody else starts.
-    pub fn waits_at(&self) -> Option<&str> {
-        self.standing.as_ref().map(Listener::name)
-    }
-
-    /// The process identifier of the launched client, if one runs.
-    pub fn client_id(&self) -> Option<u32> {
-        let launched = self.client.as_ref()?.launched.as_ref()?;
-        Some(launched.process.id())
-    }
-
-    fn transient(&self, reason: impl Into<String>) -> OracleError {
-        OracleError::Transient {
-            oracle: self.settings.name.to_owned(),
-            reason: reason.into(),
-        }
-    }
-
-    fn listen(&self) -> Result<Listener, OracleError> {
-        let Settings { socket, tcp, .. } = &self.settings;
-        let listener = match (tcp.as_str(), socket.as_str()) {
-            ("", "") => Listener::fresh(),
-            ("", name) => Listener::named(name),
-            (address, _) => Listener::tcp(address),
-        };
-        listener.map_err(|error| OracleError::Fatal {
-            oracle: self.settings.name.to_owned(),
-            reason: match (tcp.as_str(), socket.as_str()) {
-                ("", name) => format!(
-                    "cannot open the socket /tmp/ipi_{name}: {error}; if another slmc or worker holds it, leave `socket` empty"
-                ),
-                (address, _) => format!("cannot listen on {address}: {error}; port 0 takes a free one"),
-            },
-        })
-    }
-
-    /// A folder for one launch that nobody has used.
-    fn fresh_folder(&mut self) -> Result<PathBuf, OracleError> {
-        let fail = |error: std::io::Error, path: &Path| OracleError::Fatal {
-            oracle: self.settings.name.to_owned(),
-            reason: format!("cannot make the folder {}: {error}", path.display()),
-        };
-        let worker_dir = std::path::absolute(&self.worker_dir).map_err(|e| fail(e, &self.worker_dir))?;
-        std::fs::create_dir_all(&worker_dir).map_err(|e| fail(e, &worker_dir))?;
-        loop {
-            let folder = worker_dir.join(format!("launch-{:03}", self.launches));
-            self.launches += 1;
-            match std::fs::create_dir(&folder) {
-                Ok(()) => return Ok(folder),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(fail(error, &folder)),
-            }
-        }
-    }
-
-    /// Launches a client for a structure and waits for its call, or waits for somebody else's.
-    fn start(&mut self, structure: &Structure) -> Result<Client, OracleError> {
-        if let Some(listener) = &self.standing {
-            let stream = self.await_call(listener, None)?;
-            return Ok(Client {
-                connection: Connection::new(stream),
-                launched: None,
-                structure: structure.clone(),
-            });
-        }
-        let folder = self.fresh_folder()?;
-        let listener = self.listen()?;
-        let name = self.settings.name;
-        let words = self
-            .recipe
-            .prepare(structure, &folder, &listener)
-            .map_err(|e| fatal(name, &e))?;
-        let process = ProcessGroup::start(&words, &folder, &self.settings.environment).map_err(|e: ProcessError| {
-            if e.is_permanent() {
-                fatal(name, &e)
-            } else {
-                self.transient(e.to_string())
-            }
-        })?;
-        let called = self.await_call(&listener, Some(&process));
-        let mut launched = Launched {
-            log: LogWatch::new(
-                process.stdout(),
-                &self.settings.unconverged_patterns,
-                &self.settings.converged_pattern,
-            ),
-            process,
-            folder,
-        };
-        match called {
-            Ok(stream) => {
-                self.failed_starts = 0;
-                Ok(Client {
-                    connection: Connection::new(stream),
-                    launched: Some(launched),
-                    structure: structure.clone(),
-                })
-            }
-            Err(error) => {
-                let end = launched.process.stop(Duration::ZERO);
-                let tail = launched.process.tail();
-                self.recipe.clean(&launched.folder);
-                // 126 and 127 are what shells and launchers return for a program they cannot run.
-                let not_found = end.ends_with(": 127") || end.ends_with(": 126");
-                self.failed_starts += 1;
-                let reason = format!(
-                    "{} ({end}); its folder is {}{tail}",
-                    reason(&error),
-                    launched.folder.display()
-                );
-                if not_found || self.failed_starts >= 2 {
-                    return Err(OracleError::Fatal {
-                        oracle: name.to_owned(),
-                        reason,
-                    });
-                }
-                Err(self.transient(reason))
-            }
-        }
-    }
-
-    fn await_call(&self, listener: &Listener, process: Option<&ProcessGroup>) -> Result<protocol::Stream, OracleError> {
-        let start = Instant::now();
-        loop {
-            match listener.accept() {
-                Ok(Some(stream)) => return Ok(stream),
-                Ok(None) => {}
-                Err(error) => return Err(self.transient(format!("cannot accept a client: {error}"))),
-            }
-            if process.is_some_and(ProcessGroup::has_ended) {
-                return Err(self.transient("the client ended before it called"));
-            }
-            if start.elapsed() > self.settings.start_timeout {
-                return Err(self.transient(format!(
-                    "no client called at {} within {:.0?}",
-                    listener
-                        .path()
-                        .map_or_else(|| listener.name().to_owned(), |path| path.display().to_string()),
-                    self.settings.start_timeout
-                )));
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    /// Says goodbye to the client and ends its process group. Returns its exit status and last words, where slmc launched
-    /// it.
-    fn dismiss(&mut self, patience: Duration) -> String {
-        let Some(mut client) = self.client.take() else {
-            return String::new();
-        };
-        // A client that is gone cannot be told.
-        let _ = client
-            .connection
-            .send(&header("EXIT"), Deadline::after(Duration::from_millis(200)));
-        // Closing the socket moves a client that does not understand EXIT.
-        drop(client.connection);
-        let Some(mut launched) = client.launched else {
-            return String::new();
-        };
-        let end = launched.process.stop(patience);
-        self.recipe.clean(&launched.folder);
-        format!(
-            " ({end}); its folder is {}{}",
-            launched.folder.display(),
-            launched.process.tail()
-        )
-    }
-
-    /// One structure out, one answer back.
-    fn exchange(
-        settings: &Settings,
-        connection: &mut Connection,
-        chain: usize,
-        frame: &Frame,
-        structure: &Structure,
-    ) -> Result<Answer, ProtocolError> {
-        let deadline = Deadline::after(settings.timeout);
-        loop {
-            match connection.status(deadline)? {
-                Status::Ready => break,
-                Status::NeedInit => {
-                    connection.send(&encode_init(chain as i32), deadline)?;
-                }
-                Status::Busy => std::thread::sleep(Duration::from_millis(1)),
-                Status::HaveData => {
-                    return Err(ProtocolError::Unexpected {
-                        found: "HAVEDATA".to_owned(),
-                        expected: "READY or NEEDINIT",
-                    });
-                }
-            }
-        }
-        let to_bohr = 1.0 / settings.bohr;
-        let vectors = frame.vectors().map(|vector| scale(to_bohr, vector));
-        let inverse = crate::linear::inverse(&vectors).expect("a cell spans a volume");
-        let positions: Vec<_> = structure
-            .positions
-            .iter()
-            .map(|p| scale(to_bohr, frame.there(*p)))
-            .collect();
-        connection.send(&encode_positions(&vectors, &inverse, &positions), deadline)?;
-        loop {
-            match connection.status(deadline)? {
-                Status::HaveData => break,
-                Status::Busy => std::thread::sleep(Duration::from_millis(1)),
-                Status::Ready | Status::NeedInit => {
-                    return Err(ProtocolError::Unexpected {
-                        found: "READY or NEEDINIT".to_owned(),
-                        expected: "HAVEDATA",
-                    });
-                }
-            }
-        }
-        connection.forces(structure.len(), deadline)
-    }
-
-    /// The answer in slmc's units and frame. The virial is −dE/dε, so that the stress is −virial/V.
-    fn labels(&self, answer: &Answer, frame: &Frame, structure: &Structure) -> Labels {
-        let Settings { bohr, hartree, .. } = self.settings;
-        let forces = answer.forces.iter().map(|f| scale(hartree / bohr, frame.back(*f)));
-        let stress = structure.cell.is_bulk().then(|| {
-            let virial = frame::symmetric(&answer.virial);
-            let factor = -hartree / structure.cell.volume();
-            frame.tensor_back(&virial).map(|row| scale(factor, row))
-        });
-        Labels {
-            energy: answer.energy * hartree,
-            forces: Some(forces.collect()),
-            stress: stress.map(|s| frame::symmetric(&transpose(&s))),
-        }
-    }
-
-    fn label_once(&mut self, structure: &Structure) -> Result<Labels, OracleError> {
-        if let Some(client) = &self.client
-            && !self.recipe.serves(&client.structure, structure)
-        {
-            self.dismiss(FAREWELL);
-        }
-        if self.client.is_none() {
-            self.client = Some(self.start(structure)?);
-        }
-        let client = self.client.as_mut().expect("a client was just started");
-        let frame = if self.settings.triangular_cell {
-            Frame::triangular(structure.cell.vectors())
-        } else {
-            Frame::same(structure.cell.vectors())
-        };
-        if let Some(launched) = &mut client.launched {
-            launched.log.begin();
-        }
-        let outcome = Self::exchange(&self.settings, &mut client.connection, self.chain, &frame, structure);
-        let log = client.launched.as_ref().map(|launched| &launched.log);
-        match outcome {
-            Ok(answer) => {
-                match log.map_or(Verdict::Good, LogWatch::verdict) {
-                    Verdict::Good => {}
-                    Verdict::Unconverged(line) => return Err(self.unphysical(&format!("not converged: \"{line}\""))),
-                    Verdict::Silent => {
-                        return Err(self.transient(format!(
-                            "the client sent forces but never printed \"{}\"",
-                            self.settings.converged_pattern
-                        )));
-                    }
-                }
-                let labels = self.labels(&answer, &frame, structure);
-                if !labels.is_finite() {
-                    return Err(self.transient("the client answered with numbers that are not finite"));
-                }
-                Ok(labels)
-            }
-            Err(error) => match log.and_then(LogWatch::complaint) {
-                Some(line) => Err(self.unphysical(&format!("not converged: \"{line}\""))),
-                None => Err(self.transient(error.to_string())),
-            },
-        }
-    }
-
-    fn unphysical(&self, reason: &str) -> OracleError {
-        OracleError::Unphysical {
-            oracle: self.settings.name.to_owned(),
-            reason: reason.to_owned(),
-        }
-    }
-}
-
-/// The reason alone, without the oracle's name.
-fn reason(error: &OracleError) -> &str {
-    match error {
-        OracleError::Transient { reason, .. }
-        | OracleError::Unphysical { reason, .. }
-        | OracleError::Fatal { reason, .. } => reason,
-    }
-}
-
-impl Oracle for IpiOracle {
-    fn label(&mut self, structure: &Structure, _: &JobDir) -> Result<Labels, OracleError> {
-        self.label_once(structure).map_err(|error| {
-            // Whatever went wrong, the next attempt meets a new client: nothing of this one is believed.
-            let last_words = self.dismiss(Duration::ZERO);
-            let add = |reason: String| format!("{reason}{last_words}");
-            match error {
-                OracleError::Transient { oracle, reason } => OracleError::Transient {
-                    oracle,
-                    reason: add(reason),
-                },
-                OracleError::Unphysical { oracle, reason } => OracleError::Unphysical {
-                    oracle,
-                    reason: add(reason),
-                },
-                OracleError::Fatal { oracle, reason } => OracleError::Fatal {
-                    oracle,
-                    reason: add(reason),
-                },
-            }
-        })
-    }
-
-    fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint.clone()
-    }
-
-    fn translation_invariant(&self) -> bool {
-        self.settings.translation_invariant
-    }
-
-    fn select_chain(&mut self, chain: usize) {
-        self.chain = chain;
-    }
-}
-
-impl Drop for IpiOracle {
-    fn drop(&mut self) {
-        self.dismiss(FAREWELL);
     }
 }

@@ -1,0 +1,98 @@
+//! `slmc analyze`: what a run, or a table of numbers, says.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, exit, say};
+use crate::analysis::advice;
+use crate::analysis::chains::chains_csv;
+use crate::run::results::{Analysis, Results};
+
+/// Arguments of `slmc analyze`.
+#[derive(Debug, Args)]
+pub struct Analyze {
+    /// The run directory.
+    #[arg(value_name = "DIR", required_unless_present = "chains")]
+    directory: Option<PathBuf>,
+    /// Analyse any numbers instead: a CSV file with one column a chain.
+    #[arg(long, value_name = "FILE", conflicts_with = "directory")]
+    chains: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Analyze {
+    /// Prints value, threshold and advice, or JSON.
+    pub fn run(self) -> Result<u8, Failure> {
+        if let Some(path) = &self.chains {
+            let file = File::open(path)
+                .map_err(|error| Failure::new(exit::DATA, format!("cannot read {}: {error}", path.display())))?;
+            let report = chains_csv(BufReader::new(file))
+                .map_err(|error| Failure::new(exit::DATA, format!("{}: {error}", path.display())))?;
+            if self.json {
+                say(&serde_json::to_string_pretty(&report).unwrap_or_default());
+            } else {
+                say(&report.to_string());
+            }
+            return Ok(0);
+        }
+        let Some(directory) = &self.directory else {
+            return Err(Failure::new(exit::USAGE, "give a run directory, or --chains FILE"));
+        };
+        let results = Results::read(directory).map_err(|error| Failure::from_error(exit::DATA, &error))?;
+        let analysis = results.analysis();
+        if self.json {
+            say(&serde_json::to_string_pretty(&analysis.json).unwrap_or_default());
+        } else {
+            say(&table(&results, &analysis));
+        }
+        Ok(0)
+    }
+}
+
+/// The table for people.
+pub(super) fn table(results: &Results, analysis: &Analysis) -> String {
+    let calls = results.oracle_calls();
+    let value = |key: &str| analysis.json.pointer(key).and_then(serde_json::Value::as_f64);
+    let show = |x: Option<f64>, digits: usize| x.map_or("–".to_owned(), |x| format!("{x:.digits$}"));
+    let mut text = format!(
+        "oracle calls       {} (bootstrap {}, learning {}, sampling {})\n",
+        calls.total, calls.bootstrap, calls.learning, calls.sampling
+    );
+    text.push_str(&format!(
+        "potential energy   {} ± {} eV, {} effective samples\n",
+        show(value("/potential_energy/mean"), 5),
+        show(value("/potential_energy/mcse"), 5),
+        show(value("/potential_energy/ess_bulk"), 0)
+    ));
+    text.push_str(&format!(
+        "temperature        {} ± {} K (kinetic)\n",
+        show(value("/temperature_kinetic"), 1),
+        show(value("/temperature_kinetic_mcse"), 1)
+    ));
+    if value("/pressure_gpa/mean").is_some() {
+        text.push_str(&format!(
+            "pressure           {} ± {} GPa\n",
+            show(value("/pressure_gpa/mean"), 4),
+            show(value("/pressure_gpa/mcse"), 4)
+        ));
+    }
+    text.push_str(&format!(
+        "per oracle call    {} effective samples while sampling, {} over all phases\n",
+        show(value("/ess_per_oracle_call"), 3),
+        show(value("/ess_per_oracle_call_total"), 3)
+    ));
+    if let Some(reason) = &analysis.reason {
+        text.push_str(&format!("trajectory         {reason}\n"));
+    }
+    if analysis.json["exact"] == serde_json::Value::Bool(false) {
+        text.push_str("NOT EXACT: these averages are not the oracle's ensemble (nothing was rejected)\n");
+    }
+    text.push('\n');
+    text.push_str(&advice::table(&analysis.lines));
+    text
+}

@@ -1,0 +1,72 @@
+//! `slmc check`: everything that can be validated without running.
+
+use clap::Args;
+
+use super::{ConfigArguments, Failure, complaints_failure, folder_of, say};
+use crate::config::{Surroundings, build_plan};
+use crate::run::plan::ProposalSource;
+
+/// Arguments of `slmc check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    arguments: ConfigArguments,
+}
+
+impl Check {
+    /// Reads, validates and tells what a run would do.
+    pub fn run(self) -> Result<u8, Failure> {
+        let loaded = self.arguments.load(&[])?;
+        let folder = folder_of(&loaded.path);
+        let around = Surroundings {
+            text: &loaded.text,
+            folder: &folder,
+            run: &folder,
+            starts: None,
+            oracle: self.arguments.oracle.as_deref(),
+            time_limit: None,
+        };
+        let (plan, config, warnings) =
+            build_plan(&loaded.config, around).map_err(|complaints| complaints_failure(&loaded.path, &complaints))?;
+        for warning in warnings {
+            eprintln!("warning: {warning}");
+        }
+        let start = &plan.starts[0];
+        let elements: Vec<String> = start
+            .elements()
+            .iter()
+            .map(|element| {
+                let count = start.species.iter().filter(|species| *species == element).count();
+                format!("{element}{count}")
+            })
+            .collect();
+        let oracle = crate::config::select_oracle(&config.oracle, None).map_or("none", |choice| choice.name());
+        let mut text = format!(
+            "{} is good\n  atoms       {} ({}), {} momentum degrees of freedom\n  ensemble    {:.1} K\n  oracle      {oracle}, {} workers\n",
+            loaded.path.display(),
+            start.len(),
+            elements.join(" "),
+            plan.environment.kinetics.degrees_of_freedom(),
+            plan.environment.thermal_energy / crate::units::BOLTZMANN,
+            plan.workers,
+        );
+        match &plan.proposal {
+            ProposalSource::Learned(learning) => text.push_str(&format!(
+                "  learning    {} bootstrap structures, at most {} labels before the freeze\n",
+                learning.bootstrap.displaced, learning.schedule.stop_after
+            )),
+            ProposalSource::Fixed(_) => text.push_str("  proposals   on the given surface, nothing is learned\n"),
+            ProposalSource::Oracle => {
+                text.push_str("  proposals   on the oracle's own forces, each time step a label\n")
+            }
+        }
+        text.push_str(&format!(
+            "  sampling    {} chains of {} steps, the first {} dropped\n",
+            plan.starts.len(),
+            plan.sampling.steps,
+            plan.sampling.discard
+        ));
+        say(&text);
+        Ok(0)
+    }
+}

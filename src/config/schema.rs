@@ -1,0 +1,356 @@
+//! Every section and key of a configuration, with unit, default and meaning in the doc comments that docs/config.md is made from.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::descriptor::DescriptorConfig;
+use crate::network::NetworkConfig;
+use crate::oracle::analytic::{
+    AsymmetricConfig, EinsteinConfig, LennardJonesConfig, StillingerWeberConfig, VashishtaConfig,
+};
+use crate::oracle::ipi::{EspressoConfig, IpiConfig, LammpsConfig};
+use crate::training::TrainingConfig;
+use crate::units::{Duration, Energy, Frequency, Length, Mass, Temperature, Time};
+
+/// A whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Config {
+    /// Oracle calls in all; the run ends before it would need more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_labels: Option<u64>,
+    /// The atoms.
+    pub structure: StructureConfig,
+    /// What is sampled.
+    pub ensemble: EnsembleConfig,
+    /// How trajectories are run.
+    pub trajectory: TrajectoryConfig,
+    /// The exact surfaces that may be chosen with `--oracle`; with one table it is chosen.
+    pub oracle: OracleConfig,
+    /// The workers that label.
+    pub pool: PoolConfig,
+    /// Labels before there is a network.
+    pub bootstrap: BootstrapConfig,
+    /// A given surface to propose with, instead of learning one.
+    pub proposal: ProposalConfig,
+    /// How surroundings of atoms are described to the network.
+    pub descriptor: DescriptorConfig,
+    /// The shape of the networks.
+    pub network: NetworkConfig,
+    /// How networks are fitted.
+    pub training: TrainingConfig,
+    /// When networks are retrained and frozen.
+    pub learning: LearningConfig,
+    /// What is run after the freeze.
+    pub sampling: SamplingConfig,
+    /// What is written.
+    pub output: OutputConfig,
+}
+
+/// The atoms.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct StructureConfig {
+    /// A file with the structure: extended XYZ or POSCAR; the path is relative to the configuration. The first frame is the
+    /// start of all chains, unless `start-from-frames` is set.
+    pub file: String,
+    /// Copies of the structure along each lattice vector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supercell: Option<[usize; 3]>,
+    /// Chain k starts from frame k of the file (counted round if there are fewer frames).
+    pub start_from_frames: bool,
+    /// Atoms that never move, by index from 0 (in the supercell), beside those the file fixes.
+    pub fixed: Vec<usize>,
+    /// Masses that replace the standard ones, by element, such as `{ H = "2.014 amu" }`. Static averages do not depend on them.
+    pub masses: BTreeMap<String, Mass>,
+}
+
+/// What is sampled: one table, named after the ensemble.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct EnsembleConfig {
+    /// Constant number of atoms, volume and temperature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nvt: Option<NvtConfig>,
+}
+
+/// The canonical ensemble.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NvtConfig {
+    /// The temperature.
+    pub temperature: Temperature,
+}
+
+/// How trajectories are run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct TrajectoryConfig {
+    /// The time step of velocity Verlet.
+    pub time_step: Time,
+    /// Time steps of a segment, before anything is tuned.
+    pub steps: usize,
+    /// Segments of a proposal, each with fresh momenta, before anything is tuned.
+    pub segments: usize,
+    /// Whether learning adapts `steps` and `segments` for the most independent samples per cost.
+    pub tune: bool,
+    /// The most time steps a tuned segment may have; absent: twice `steps`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most_steps: Option<usize>,
+    /// The most segments a tuned proposal may have.
+    pub most_segments: usize,
+    /// The cost of an oracle call in network time steps, for tuning. A clock never steers a chain, so it is given here.
+    pub label_cost: f64,
+    /// Half-width of the random spread of the number of steps, as a fraction; 0 for none. It avoids resonance with vibrations.
+    pub jitter: f64,
+    /// A trajectory whose network energy strays by more than this has diverged and is rejected without a label; absent: 100 kT
+    /// and at least 1 eV.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Energy>,
+}
+
+impl Default for TrajectoryConfig {
+    fn default() -> Self {
+        Self {
+            time_step: Time::new(crate::units::FEMTOSECOND),
+            steps: 50,
+            segments: 1,
+            tune: true,
+            most_steps: None,
+            most_segments: 5,
+            label_cost: 10_000.0,
+            jitter: 0.2,
+            divergence: None,
+        }
+    }
+}
+
+/// The exact surfaces.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct OracleConfig {
+    /// Independent harmonic wells around given sites: exactly known answers, embedded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub einstein: Option<EinsteinConfig>,
+    /// The Lennard-Jones potential, embedded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lennard_jones: Option<LennardJonesConfig>,
+    /// The Stillinger–Weber potential of silicon, embedded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stillinger_weber: Option<StillingerWeberConfig>,
+    /// The Vashishta potential of silica, embedded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vashishta: Option<VashishtaConfig>,
+    /// Independent skewed wells: exactly known answers, embedded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asymmetric: Option<AsymmetricConfig>,
+    /// Quantum ESPRESSO's pw.x behind an i-PI socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub espresso: Option<EspressoConfig>,
+    /// LAMMPS behind an i-PI socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lammps: Option<LammpsConfig>,
+    /// Any i-PI client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipi: Option<IpiConfig>,
+}
+
+/// The workers that label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct PoolConfig {
+    /// Oracle workers side by side.
+    pub workers: usize,
+    /// How often a label that failed for a passing reason is tried again.
+    pub retries: usize,
+    /// The wait before the first retry; it doubles with each.
+    pub retry_delay: Duration,
+    /// How many structures without an answer are counted as rejections before the run stops.
+    pub max_unphysical: u64,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            retries: 3,
+            retry_delay: Duration::new(1.0),
+            max_unphysical: 20,
+        }
+    }
+}
+
+/// Labels before there is a network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct BootstrapConfig {
+    /// Randomly displaced copies of the starting structures to label, in all chains together.
+    pub structures: usize,
+    /// The standard deviation of each Cartesian displacement of the copies.
+    pub displacement: Length,
+    /// The largest homogeneous strain of the copies, a fraction; 0 leaves the cell alone.
+    pub strain: f64,
+    /// Short hybrid Monte Carlo trajectories on the oracle's own forces, per chain; each of their time steps is a label.
+    pub trajectories: usize,
+    /// Time steps of each of them.
+    pub steps: usize,
+    /// Files of structures already labelled by this oracle, as extended XYZ, relative to the configuration.
+    pub data: Vec<String>,
+}
+
+impl Default for BootstrapConfig {
+    fn default() -> Self {
+        Self {
+            structures: 10,
+            displacement: Length::new(0.07),
+            strain: 0.0,
+            trajectories: 0,
+            steps: 5,
+            data: Vec::new(),
+        }
+    }
+}
+
+/// A given surface to propose with: at most one of `potential` and the tables. With none, networks are learned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ProposalConfig {
+    /// The folder of a trained potential, relative to the configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub potential: Option<String>,
+    /// Propose on an einstein crystal with its own parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub einstein: Option<EinsteinConfig>,
+    /// Propose on a Lennard-Jones potential with its own parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lennard_jones: Option<LennardJonesConfig>,
+    /// Propose on a Stillinger–Weber potential with its own parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stillinger_weber: Option<StillingerWeberConfig>,
+    /// Propose on a Vashishta potential with its own parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vashishta: Option<VashishtaConfig>,
+    /// Propose on skewed wells with their own parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asymmetric: Option<AsymmetricConfig>,
+    /// Adds this fraction of ẑ × F to the given surface's forces, so that they derive from no energy. The ensemble stays exact;
+    /// a demonstration and a test. 0 for none.
+    pub swirl: f64,
+}
+
+/// When networks are retrained and frozen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct LearningConfig {
+    /// New labels after which a network is trained again, at most; while labels are few a quarter more of them suffices.
+    pub retrain_every: usize,
+    /// Labels in all, bootstrap included, before the last network is trained and frozen.
+    pub stop_after: usize,
+    /// Steps of every chain that go on with the old network while the new one is trained.
+    pub lag: u64,
+    /// Freeze before `stop-after` once this acceptance is both expected from validation and seen over the latest 20 proposals; 0
+    /// spends the whole budget.
+    pub freeze_acceptance: f64,
+}
+
+impl Default for LearningConfig {
+    fn default() -> Self {
+        Self {
+            retrain_every: 25,
+            stop_after: 150,
+            lag: 0,
+            freeze_acceptance: 0.97,
+        }
+    }
+}
+
+/// What is run after the freeze.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct SamplingConfig {
+    /// Steps of each chain after the freeze.
+    pub steps: u64,
+    /// The first of them that are dropped as burn-in.
+    pub discard: u64,
+    /// Independent chains.
+    pub chains: usize,
+    /// The seed of all random numbers; the same configuration and seed give the same run.
+    pub seed: u64,
+    /// Ends sampling once the potential energy has this bulk effective sample size, all chains together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until_ess: Option<f64>,
+    /// What advances the chains.
+    pub kernel: KernelConfig,
+    /// Accepts every proposal. The averages are wrong then: a control for tests of the tests, never for results.
+    pub accept_everything: bool,
+}
+
+impl Default for SamplingConfig {
+    fn default() -> Self {
+        Self {
+            steps: 1000,
+            discard: 50,
+            chains: 2,
+            seed: 1,
+            until_ess: None,
+            kernel: KernelConfig::default(),
+            accept_everything: false,
+        }
+    }
+}
+
+/// What advances the chains.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum KernelConfig {
+    /// Self-learning hybrid Monte Carlo: network trajectories, one label a step. Exact.
+    #[default]
+    Slhmc,
+    /// Plain hybrid Monte Carlo on the oracle's forces: one label a time step. Exact; a yardstick.
+    Hmc,
+    /// Langevin dynamics (BAOAB): `trajectory.steps` time steps a step. Not exact: nothing is rejected.
+    Langevin(LangevinConfig),
+}
+
+/// Langevin dynamics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct LangevinConfig {
+    /// The friction.
+    pub friction: Frequency,
+    /// Whether the given or learned potential drives it, the oracle labelling only the end of each step.
+    pub on_network: bool,
+}
+
+impl Default for LangevinConfig {
+    fn default() -> Self {
+        Self {
+            friction: Frequency::new(1e-3 / crate::units::FEMTOSECOND),
+            on_network: false,
+        }
+    }
+}
+
+/// What is written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct OutputConfig {
+    /// Every how many sampling steps a chain's state is written to its trajectory; 0 writes none. Absent: every step, or every tenth
+    /// with an embedded oracle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trajectory_every: Option<u64>,
+    /// Every how many sampling steps with an embedded oracle the full state is journalled; between them a resume repeats
+    /// trajectories (never labels).
+    pub anchor_every: u64,
+}
+
+impl Default for OutputConfig {
+    fn default() -> Self {
+        Self {
+            trajectory_every: None,
+            anchor_every: 20,
+        }
+    }
+}

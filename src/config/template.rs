@@ -1,0 +1,76 @@
+//! The commented configurations that `slmc init` writes.
+
+/// A commented configuration that runs, for an oracle and a structure file.
+pub fn template(oracle: &str, structure: &str) -> String {
+    let (oracle_table, time_step, workers) = match oracle {
+        "espresso" => (
+            "# Namelists, k-points and pseudopotentials are in the recipe; slmc fills in cell and positions.\n[oracle.espresso]\nrecipe \
+             = \"oracles/espresso\"\ncommand = \"pw.x\"\n# launch = \"mpirun -np 4\"    # words put before the command\ntimeout = \"2 h\"\n",
+            "1 fs",
+            1,
+        ),
+        "lammps" => (
+            "# The force field is in the recipe; slmc adds the structure and the socket.\n[oracle.lammps]\nrecipe = \"oracles/lammps\"\n",
+            "1 fs",
+            1,
+        ),
+        "ipi" => (
+            "# Any code that speaks the i-PI protocol.\n[oracle.ipi]\ncommand = \"my-code {socket}\"\ntimeout = \"2 h\"\n",
+            "1 fs",
+            1,
+        ),
+        "stillinger-weber" => ("[oracle.stillinger-weber]\n", "2 fs", 2),
+        "lennard-jones" => ("[oracle.lennard-jones]\n", "5 fs", 2),
+        "einstein" => ("[oracle.einstein]\n", "2 fs", 2),
+        "asymmetric" => ("[oracle.asymmetric]\n", "2 fs", 2),
+        _ => ("[oracle.vashishta]\n", "1 fs", 2),
+    };
+    let proposal = match oracle {
+        // No translation-invariant network can represent these two; they are here to show exactness.
+        "einstein" => {
+            "# A network cannot represent fixed sites, so proposals run on a surface that is wrong on purpose.\n\
+             [proposal.einstein]\nforce-constant = \"4 eV/Å²\"\n\n"
+        }
+        "asymmetric" => {
+            "# A network cannot represent fixed sites, so proposals run on a surface that is wrong on purpose.\n\
+             [proposal.einstein]\nforce-constant = \"1 eV/Å²\"\n\n"
+        }
+        _ => "",
+    };
+    format!(
+        r#"# A self-learning hybrid Monte Carlo run. Check it with `slmc check`, start it with `slmc run`.
+# Every key, with unit and default: docs/config.md.
+
+[structure]
+file = "{structure}"          # extended XYZ or POSCAR
+# supercell = [2, 2, 2]
+
+[ensemble.nvt]
+temperature = "300 K"
+
+# Trajectories run on the network; length and number of segments are tuned while it learns.
+[trajectory]
+time-step = "{time_step}"
+steps = 40
+
+{oracle_table}
+[pool]
+workers = {workers}
+
+{proposal}# Labels before there is a network: randomly displaced copies of the structure.
+[bootstrap]
+structures = 10
+displacement = "0.07 Å"
+
+[learning]
+retrain-every = 25            # labels between trainings, at most
+stop-after = 150              # labels in all before the network is frozen
+
+[sampling]
+steps = 1000                  # of each chain, after the freeze
+discard = 50                  # dropped as burn-in
+chains = 2
+seed = 7
+"#
+    )
+}

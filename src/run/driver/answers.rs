@@ -1,0 +1,186 @@
+//! Asking for labels and taking in what comes back: answers, trainings, failures.
+
+use super::{Driver, Happening, RunError};
+use crate::oracle::pool::{Answer, PoolEvent, PoolRequest};
+use crate::oracle::{Fingerprint, OracleError};
+use crate::run::chain::Activity;
+use crate::run::records::RequestId;
+use crate::sampling::{Phase, Proposal, Reply};
+use crate::structure::Structure;
+
+impl Driver {
+    /// Asks for a label: from the store if it is there, else from the pool. `Some` is an answer that was there.
+    pub(super) fn ask(
+        &mut self,
+        id: RequestId,
+        structure: &Structure,
+        proposal: Option<Proposal>,
+        recorded: bool,
+        chain: Option<usize>,
+    ) -> Result<Option<Reply>, RunError> {
+        if let Some(reply) = self.store.take_reply(&id) {
+            if reply == Reply::Unphysical {
+                self.unphysical += 1;
+            }
+            return Ok(Some(reply));
+        }
+        if recorded && self.store.request(&id).is_none() {
+            self.store.record_request(id, &structure.positions, proposal)?;
+        }
+        let request = PoolRequest {
+            id,
+            name: id.to_string(),
+            structure: structure.clone(),
+            chain,
+        };
+        let sent = self.pool.as_ref().is_some_and(|pool| pool.submit(request));
+        if !sent {
+            return Err(self.no_oracle());
+        }
+        self.in_flight += 1;
+        Ok(None)
+    }
+
+    pub(super) fn no_oracle(&mut self) -> RunError {
+        RunError::Oracle {
+            path: self.directory.root().to_owned(),
+            source: self.last_failure.take().unwrap_or(OracleError::Fatal {
+                oracle: "oracle".to_owned(),
+                reason: "all workers have ended".to_owned(),
+            }),
+        }
+    }
+
+    /// Whether labels of a phase are journalled with structures and forces.
+    pub(super) fn recorded(&self, phase: Phase) -> bool {
+        !(self.plan.cheap_oracle && phase == Phase::Sampling)
+    }
+
+    pub(super) fn may_begin_label(&mut self) -> bool {
+        let Some(limit) = self.plan.time_limit else {
+            return true;
+        };
+        let left = limit.as_secs_f64() - self.begun.elapsed().as_secs_f64();
+        if left <= 1.2 * self.longest_label {
+            self.out_of_time = true;
+        }
+        !self.out_of_time
+    }
+
+    pub(super) fn happen(&mut self, happening: Happening) -> Result<(), RunError> {
+        match happening {
+            Happening::Began(chain, task, workspace) => {
+                self.in_flight -= 1;
+                self.workspaces[chain] = Some(workspace);
+                let Activity::Proposing(id) = self.chains[chain].activity else {
+                    return Ok(());
+                };
+                self.chains[chain].activity = Activity::Idle;
+                self.advance(chain, id, *task, 0, None)
+            }
+            Happening::Trained(reply) => {
+                self.trained(*reply)?;
+                self.complete_rounds()
+            }
+            Happening::Pool(PoolEvent::Opened { .. }) => Ok(()),
+            Happening::Pool(PoolEvent::OpenFailed { worker, error }) => {
+                self.event("worker", None, format!("worker {worker} is gone: {error}"), None)?;
+                self.workers_left -= 1;
+                self.last_failure = Some(error);
+                // Requests queued for a worker that never opened would wait for ever.
+                Err(self.no_oracle())
+            }
+            Happening::Pool(PoolEvent::Retry { id, message }) => {
+                self.event("retry", Some(id.to_string()), message, None)
+            }
+            Happening::Pool(PoolEvent::Reply {
+                id,
+                answer,
+                fingerprint,
+                seconds,
+            }) => {
+                self.in_flight -= 1;
+                self.longest_label = self.longest_label.max(seconds);
+                self.check_fingerprint(fingerprint)?;
+                self.replied(id, answer, seconds)
+            }
+        }
+    }
+
+    pub(super) fn check_fingerprint(&mut self, fingerprint: Fingerprint) -> Result<(), RunError> {
+        let known = &self.header.fingerprint;
+        if known.0.is_empty() {
+            self.header.fingerprint = fingerprint;
+            return self.write_header();
+        }
+        if *known == fingerprint {
+            return Ok(());
+        }
+        let changed: Vec<String> = known
+            .0
+            .keys()
+            .chain(fingerprint.0.keys())
+            .filter(|key| known.0.get(*key) != fingerprint.0.get(*key))
+            .map(|key| {
+                let show = |value: Option<&String>| value.map_or("absent".to_owned(), Clone::clone);
+                format!(
+                    "{key} was {} and is {}",
+                    show(known.0.get(key)),
+                    show(fingerprint.0.get(key))
+                )
+            })
+            .collect();
+        Err(RunError::Inconsistent {
+            path: self.directory.root().to_owned(),
+            reason: format!(
+                "the oracle is not the one the run was started with: {}; restore it, or start a new run",
+                changed.join("; ")
+            ),
+        })
+    }
+
+    pub(super) fn replied(&mut self, id: RequestId, answer: Answer, seconds: f64) -> Result<(), RunError> {
+        let (reply, reason) = match answer {
+            Answer::Labels(labels) => (Reply::Labels(labels), String::new()),
+            Answer::Unphysical(reason) => {
+                self.unphysical += 1;
+                self.event("unphysical", Some(id.to_string()), reason.clone(), None)?;
+                (Reply::Unphysical, reason)
+            }
+            Answer::Failed(error) => {
+                self.event("failure", Some(id.to_string()), error.to_string(), Some(seconds))?;
+                self.last_failure = Some(error);
+                return Err(self.no_oracle());
+            }
+        };
+        let chain = id.chain as usize;
+        if self.bootstrap_replies.contains_key(&id) {
+            self.store.record_reply(id, &reply, &reason)?;
+            if let Some(entry) = self.bootstrap_replies.get_mut(&id) {
+                entry.1 = Some(reply);
+            }
+            self.bootstrap_waiting -= 1;
+            return Ok(());
+        }
+        let activity = std::mem::replace(&mut self.chains[chain].activity, Activity::Idle);
+        let Activity::Waiting {
+            id: step,
+            index,
+            task,
+            structure,
+        } = activity
+        else {
+            return Ok(());
+        };
+        if self.recorded(step.phase) {
+            self.store.record_reply(id, &reply, &reason)?;
+            if !self.plan.cheap_oracle {
+                self.event("label", Some(id.to_string()), "labelled".to_owned(), Some(seconds))?;
+            }
+        }
+        if step.phase == Phase::Bootstrap {
+            self.keep_bootstrap_frame(chain, &structure, &reply);
+        }
+        self.advance(chain, step, *task, index + 1, Some(reply))
+    }
+}

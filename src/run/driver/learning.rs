@@ -1,0 +1,217 @@
+//! Rounds, trainings and blocks: the data set grows in canonical order and generations come into force at fixed rounds.
+
+use super::{Driver, PendingTraining, RunError};
+use crate::run::chain::Chain;
+use crate::run::directory::replace;
+use crate::run::learner::{Action, WINDOW};
+use crate::run::plan::ProposalSource;
+use crate::run::records::{Generation, LearningRecord};
+use crate::run::trainer::{TrainReply, TrainRequest};
+
+/// Where a chain stands in its learning block.
+pub(super) enum Block {
+    /// Inside it.
+    Within,
+    /// At its end, waiting for the other chains.
+    Waiting,
+    /// All chains have just entered the next one.
+    Begun,
+}
+
+impl Driver {
+    pub(super) fn learns(&self) -> bool {
+        matches!(self.plan.proposal, ProposalSource::Learned(_))
+    }
+
+    /// Rounds 1 to this of block 0 are hybrid Monte Carlo on the oracle.
+    pub(super) fn bootstrap_trajectories(&self) -> u64 {
+        match &self.plan.proposal {
+            ProposalSource::Learned(learning) if self.block == 0 => learning.bootstrap.trajectories as u64,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn train(&mut self, after_round: u64, from_round: u64, freeze: bool) -> Result<(), RunError> {
+        let generation = (self.generations.len() + self.pending_training.len()) as u32;
+        let journalled = self.journalled_generations.get(generation as usize).cloned();
+        let folder = self.directory.potential(generation);
+        let restore = journalled.as_ref().map(|_| folder).filter(|folder| folder.exists());
+        let current = self
+            .generations
+            .last()
+            .map_or(self.plan.trajectory, |generation| generation.trajectory);
+        let request = TrainRequest {
+            generation,
+            frames: self.frames.clone(),
+            seed: self.plan.environment.seed,
+            starts: self.settled.clone(),
+            current,
+            tuned_at: self.generations.last().and_then(|generation| generation.tuned_at),
+            freeze,
+            restore,
+        };
+        self.pending_training.push_back(PendingTraining {
+            generation,
+            block: self.block,
+            labels: self.frames.len(),
+            after_round,
+            from_round,
+            freeze,
+            journalled,
+        });
+        match &self.trainer {
+            Some(trainer) => trainer.submit(request),
+            None => {
+                return Err(RunError::Training {
+                    reason: "the trainer has ended".to_owned(),
+                });
+            }
+        }
+        self.in_flight += 1;
+        Ok(())
+    }
+
+    pub(super) fn trained(&mut self, reply: TrainReply) -> Result<(), RunError> {
+        self.in_flight -= 1;
+        let Some(pending) = self.pending_training.pop_front() else {
+            return Ok(());
+        };
+        debug_assert_eq!(pending.generation, reply.generation);
+        let fitted = reply.fitted.map_err(|reason| RunError::Training { reason })?;
+        let generation = if let Some(journalled) = pending.journalled {
+            journalled
+        } else {
+            let folder = self.directory.potential(pending.generation);
+            std::fs::create_dir_all(&folder).map_err(|source| RunError::Directory {
+                path: folder.clone(),
+                source,
+            })?;
+            for (name, content) in &fitted.files {
+                let path = folder.join(name);
+                replace(&path, content).map_err(|source| RunError::Directory { path, source })?;
+            }
+            if let Some(why) = &fitted.kept_previous {
+                self.event("training", None, format!("kept the previous network: {why}"), None)?;
+            }
+            let generation = Generation {
+                generation: pending.generation,
+                block: pending.block,
+                labels: pending.labels,
+                after_round: pending.after_round,
+                from_round: pending.from_round,
+                frozen: pending.freeze,
+                kept_previous: fitted.kept_previous.is_some(),
+                validation_error: fitted.validation_error,
+                trajectory: reply.trajectory,
+                tuned_at: reply.tuned_at,
+                reason: reply.reason,
+            };
+            self.learning.append(&LearningRecord::Generation(generation.clone()))?;
+            generation
+        };
+        self.networks.insert(generation.generation, fitted.potential);
+        // A chain that lags behind may still ask for the last few.
+        let keep = generation.generation.saturating_sub(3);
+        self.networks.retain(|number, _| *number >= keep);
+        self.generations.push(generation);
+        Ok(())
+    }
+
+    /// Takes complete rounds into the data set, in order, and lets the schedule decide.
+    pub(super) fn complete_rounds(&mut self) -> Result<(), RunError> {
+        loop {
+            let frozen = self
+                .generations
+                .last()
+                .is_some_and(|generation| generation.frozen && generation.block == self.block)
+                || self.pending_training.iter().any(|pending| pending.freeze);
+            if !self.learns() || frozen {
+                return Ok(());
+            }
+            let round = self.rounds + 1;
+            if !(0..self.chains.len()).all(|chain| self.early.contains_key(&(round, chain))) {
+                return Ok(());
+            }
+            for chain in 0..self.chains.len() {
+                if let Some(brought) = self.early.remove(&(round, chain)) {
+                    self.settled[chain] = brought.settled;
+                    self.recent.extend(brought.accepted);
+                    self.frames.extend(brought.frames);
+                    self.labels_before_sampling += brought.labels;
+                }
+            }
+            let excess = self.recent.len().saturating_sub(WINDOW.max(self.chains.len()));
+            self.recent.drain(..excess);
+            self.rounds = round;
+            if round < self.bootstrap_trajectories() {
+                continue;
+            }
+            let ProposalSource::Learned(learning) = &self.plan.proposal else {
+                return Ok(());
+            };
+            let newest = match self.pending_training.back() {
+                // A training under way counts as done with its labels; its error is not known yet.
+                Some(pending) => pending.journalled.clone().or_else(|| {
+                    Some(Generation {
+                        labels: pending.labels,
+                        validation_error: None,
+                        ..self.generations.last()?.clone()
+                    })
+                }),
+                None => self.generations.last().cloned(),
+            };
+            let schedule = learning.schedule;
+            let action = schedule.after_round(
+                self.labels_before_sampling as usize,
+                newest.as_ref(),
+                self.plan.environment.thermal_energy,
+                &self.recent,
+            );
+            let from_round = round + schedule.lag + 1;
+            match action {
+                Action::Keep => {}
+                Action::Retrain => self.train(round, from_round, false)?,
+                Action::Freeze => self.train(round, from_round, true)?,
+            }
+        }
+    }
+
+    /// Moves into the next block where the chain has come to the end of the present one.
+    pub(super) fn begin_block(&mut self, chain: usize) -> Block {
+        let ends_here = |this: &Chain, block: u32| {
+            this.block_ends
+                .get(block as usize)
+                .is_some_and(|end| this.step == end + 1)
+        };
+        // A block begins when all chains have come to the end of the last.
+        if !ends_here(&self.chains[chain], self.block) {
+            return Block::Within;
+        }
+        let block = self.block;
+        if self.chains.iter().any(|this| !ends_here(this, block)) {
+            return Block::Waiting;
+        }
+        self.block += 1;
+        for (base, this) in self.base.iter_mut().zip(&mut self.chains) {
+            *base = this.step - 1;
+            this.finished = false;
+            this.energies.clear();
+        }
+        self.settled = self.chains.iter().map(|this| this.state.structure.clone()).collect();
+        // Labels of the sampling phase join the data set, in (round, chain) order.
+        let early = std::mem::take(&mut self.early);
+        self.frames
+            .extend(early.into_values().flat_map(|brought| brought.frames));
+        self.rounds = 0;
+        self.recent.clear();
+        self.ess_reached = None;
+        self.labels_before_sampling = self.labels_spent();
+        if let ProposalSource::Learned(learning) = &mut self.plan.proposal {
+            learning.schedule.stop_after = learning.schedule.stop_after.max(
+                self.labels_before_sampling as usize
+                    + learning.schedule.retrain_every.max(4 * learning.schedule.chains),
+            );
+        }
+        Block::Begun
+    }
+}

@@ -1,0 +1,410 @@
+//! The driver: owns states and journals, and turns answers into decisions, in an order that threads cannot change.
+//!
+//! What a chain does at a step depends on the configuration, the chain's own history and the generations in force, and on
+//! nothing else. Live and resumed runs share one path: a step whose request, answer or decision is journalled takes it from
+//! there, any other asks for it.
+
+mod answers;
+mod bootstrap;
+mod error;
+mod learning;
+mod schedule;
+mod snapshot;
+mod steps;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+
+use crate::observe::Observer;
+use crate::oracle::OracleError;
+use crate::oracle::pool::{Pool, PoolEvent, PoolSettings};
+use crate::potential::{Potential, Workspace};
+use crate::run::chain::Chain;
+use crate::run::directory::{RunDirectory, RunLock, replace};
+use crate::run::journal::{Journal, JournalError};
+use crate::run::outputs::Outputs;
+use crate::run::plan::{Plan, ProposalSource};
+use crate::run::records::{ChainRecord, Event, Generation, Header, LearningRecord, RequestId};
+use crate::run::stop::StopFlag;
+use crate::run::store::LabelStore;
+use crate::run::trainer::{TrainReply, Trainer};
+use crate::sampling::{Reply, Task};
+use crate::structure::Structure;
+use crate::training::LabelledStructure;
+
+pub use error::RunError;
+
+/// How a run came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// All steps are done, or the effective sample size or the label budget is reached.
+    Completed(String),
+    /// Asked to stop; resumable.
+    Stopped(String),
+}
+
+enum Happening {
+    Pool(PoolEvent<RequestId>),
+    Began(usize, Box<Task>, Workspace),
+    Trained(Box<TrainReply>),
+}
+
+/// A training that was asked for.
+struct PendingTraining {
+    generation: u32,
+    block: u32,
+    labels: usize,
+    after_round: u64,
+    from_round: u64,
+    freeze: bool,
+    /// Read from the learning journal: only the network has to be brought back.
+    journalled: Option<Generation>,
+}
+
+/// What a chain's step brings to its round.
+struct Contribution {
+    /// New labelled structures.
+    frames: Vec<Arc<LabelledStructure>>,
+    /// Oracle calls.
+    labels: u64,
+    /// Whether a network's proposal was accepted; `None` for hybrid Monte Carlo on the oracle.
+    accepted: Option<bool>,
+    /// Where the chain stood after it.
+    settled: Structure,
+}
+
+/// A run in progress.
+pub struct Driver {
+    plan: Plan,
+    directory: RunDirectory,
+    _lock: RunLock,
+    header: Header,
+    store: LabelStore,
+    learning: Journal<LearningRecord>,
+    events: Journal<Event>,
+    outputs: Outputs,
+    stop: StopFlag,
+
+    chains: Vec<Chain>,
+    workspaces: Vec<Option<Workspace>>,
+    /// Last step of each chain before the present block.
+    base: Vec<u64>,
+    block: u32,
+    /// Rounds of the present block that all chains have decided.
+    rounds: u64,
+    /// What each chain brought to rounds that are not in the data set yet, by (round, chain).
+    early: BTreeMap<(u64, usize), Contribution>,
+    frames: Vec<Arc<LabelledStructure>>,
+    /// Latest accepted structures, to tune from.
+    settled: Vec<Structure>,
+    recent: Vec<bool>,
+    generations: Vec<Generation>,
+    networks: BTreeMap<u32, Arc<dyn Potential>>,
+    journalled_generations: Vec<Generation>,
+    pending_training: std::collections::VecDeque<PendingTraining>,
+    bootstrapped: bool,
+    bootstrap_queue: std::collections::VecDeque<RequestId>,
+    bootstrap_waiting: usize,
+    bootstrap_replies: BTreeMap<RequestId, (Structure, Option<Reply>)>,
+    labels_before_sampling: u64,
+
+    trainer: Option<Trainer>,
+    pool: Option<Pool<RequestId>>,
+    happenings: (Sender<Happening>, Receiver<Happening>),
+    workers_left: usize,
+    in_flight: usize,
+    begun: Instant,
+    longest_label: f64,
+    unphysical: u64,
+    last_failure: Option<OracleError>,
+    ess_reached: Option<f64>,
+    out_of_time: bool,
+}
+
+impl Driver {
+    /// Starts a new run in a directory or continues the one it holds; the caller holds the lock.
+    pub fn open(
+        plan: Plan,
+        directory: RunDirectory,
+        lock: RunLock,
+        stop: StopFlag,
+        relearn: bool,
+    ) -> Result<Self, RunError> {
+        directory.create()?;
+        let header = match std::fs::read_to_string(directory.header()) {
+            Ok(text) => serde_json::from_str(&text).map_err(|error| RunError::Inconsistent {
+                path: directory.header(),
+                reason: format!("the header is damaged ({error}); restore it from a copy"),
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Header {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                config: plan.config.clone(),
+                fingerprint: crate::oracle::Fingerprint::default(),
+            },
+            Err(source) => {
+                return Err(RunError::Directory {
+                    path: directory.header(),
+                    source,
+                });
+            }
+        };
+        let durability = plan.durability;
+        let (store, dropped_labels) = LabelStore::open(&directory.labels(), durability)?;
+        let learning = Journal::open(&directory.learning(), durability)?;
+        // The event log is no part of the truth: a damaged one is set aside.
+        let events = match Journal::open(&directory.events(), durability) {
+            Ok(opened) => opened.journal,
+            Err(JournalError::Damaged { .. }) => {
+                let aside = directory.events().with_extension("damaged");
+                std::fs::rename(directory.events(), &aside)
+                    .map_err(|source| RunError::Directory { path: aside, source })?;
+                Journal::open(&directory.events(), durability)?.journal
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut chains = Vec::new();
+        let mut dropped = dropped_labels + learning.dropped;
+        for (index, start) in plan.starts.iter().enumerate() {
+            let opened = Journal::<ChainRecord>::open(&directory.chain(index), durability)?;
+            dropped += opened.dropped;
+            chains.push(Chain::new(start.clone(), opened.journal, opened.records));
+        }
+        let outputs = Outputs::open(&directory, &chains)?;
+        let chain_count = chains.len();
+        let resumed = directory.holds_run();
+        let mut driver = Self {
+            workspaces: (0..chain_count).map(|_| Some(Workspace::new())).collect(),
+            base: vec![0; chain_count],
+            plan,
+            directory,
+            _lock: lock,
+            header,
+            store,
+            learning: learning.journal,
+            events,
+            outputs,
+            stop,
+            chains,
+            block: 0,
+            rounds: 0,
+            early: BTreeMap::new(),
+            frames: Vec::new(),
+            settled: Vec::new(),
+            recent: Vec::new(),
+            generations: Vec::new(),
+            networks: BTreeMap::new(),
+            journalled_generations: Vec::new(),
+            pending_training: std::collections::VecDeque::new(),
+            bootstrapped: false,
+            bootstrap_queue: std::collections::VecDeque::new(),
+            bootstrap_waiting: 0,
+            bootstrap_replies: BTreeMap::new(),
+            labels_before_sampling: 0,
+            trainer: None,
+            pool: None,
+            happenings: unbounded(),
+            workers_left: 0,
+            in_flight: 0,
+            begun: Instant::now(),
+            longest_label: 0.0,
+            unphysical: 0,
+            last_failure: None,
+            ess_reached: None,
+            out_of_time: false,
+        };
+        if !resumed {
+            driver.write_header()?;
+        }
+        if dropped > 0 {
+            driver.event(
+                "repair",
+                None,
+                format!("dropped {dropped} bytes of half-written records"),
+                None,
+            )?;
+        }
+        driver.event(
+            if resumed { "resume" } else { "start" },
+            None,
+            format!("slmc {}", env!("CARGO_PKG_VERSION")),
+            None,
+        )?;
+        let mut relearns = Vec::new();
+        for record in learning.records {
+            match record {
+                LearningRecord::Generation(generation) => driver.journalled_generations.push(generation),
+                LearningRecord::Relearn { after_steps } => relearns.push(after_steps),
+            }
+        }
+        if relearn {
+            let after_steps: Vec<u64> = driver.chains.iter().map(Chain::journalled_steps).collect();
+            driver.learning.append(&LearningRecord::Relearn {
+                after_steps: after_steps.clone(),
+            })?;
+            relearns.push(after_steps);
+        }
+        for chain in 0..chain_count {
+            let bounds = relearns.iter().filter_map(|steps| steps.get(chain).copied()).collect();
+            driver.chains[chain].block_ends = bounds;
+        }
+        Ok(driver)
+    }
+
+    /// Works until the run is complete or asked to stop.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Finish, RunError> {
+        self.begun = Instant::now();
+        self.start_threads()?;
+        let result = self.work(observer);
+        if result.is_err() {
+            if let Some(pool) = &self.pool {
+                pool.cancel();
+            }
+        }
+        // The threads end here, so that nothing outlives the lock.
+        self.pool = None;
+        self.trainer = None;
+        self.store.sync()?;
+        for chain in &mut self.chains {
+            chain.journal.sync()?;
+        }
+        self.learning.sync()?;
+        let message = match &result {
+            Ok(Finish::Completed(reason)) => format!("completed: {reason}"),
+            Ok(Finish::Stopped(reason)) => format!("stopped: {reason}"),
+            Err(error) => format!("failed: {error}"),
+        };
+        self.event("stop", None, message, None)?;
+        self.events.sync()?;
+        observer.finish(&self.snapshot());
+        result
+    }
+
+    fn start_threads(&mut self) -> Result<(), RunError> {
+        let settings = PoolSettings {
+            workers: self.plan.workers,
+            retries: self.plan.retries,
+            retry_delay: self.plan.retry_delay,
+            jobs: self.directory.jobs(),
+        };
+        let tell = self.happenings.0.clone();
+        self.workers_left = self.plan.workers.max(1);
+        let pool = Pool::start(&self.plan.open_oracle, &settings, move |event| {
+            // The driver may have stopped listening; then nobody needs the event.
+            let _ = tell.send(Happening::Pool(event));
+        });
+        self.pool = Some(pool.map_err(RunError::Thread)?);
+        if let ProposalSource::Learned(learning) = &self.plan.proposal {
+            let tell = self.happenings.0.clone();
+            let fitter = (learning.fitter)();
+            let trainer = Trainer::start(
+                move || fitter,
+                self.plan.environment.clone(),
+                self.plan.trajectory,
+                learning.tuning,
+                move |reply| {
+                    let _ = tell.send(Happening::Trained(Box::new(reply)));
+                },
+            );
+            self.trainer = Some(trainer.map_err(RunError::Thread)?);
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, observer: &mut dyn Observer) -> Result<Finish, RunError> {
+        let mut stopping: Option<String> = None;
+        let mut last_look = Instant::now();
+        self.queue_bootstrap();
+        loop {
+            if stopping.is_none() {
+                stopping = self.stop_reason();
+                self.pump(stopping.is_some())?;
+            }
+            if self.bootstrapped && self.chains.iter().all(|chain| chain.finished) && self.in_flight == 0 {
+                return Ok(Finish::Completed(self.completion()));
+            }
+            if self.out_of_time && stopping.is_none() && self.in_flight == 0 {
+                stopping = Some("the time limit leaves no room for another label".to_owned());
+            }
+            if let Some(reason) = &stopping
+                && self.in_flight == 0
+            {
+                return Ok(Finish::Stopped(reason.clone()));
+            }
+            match self.happenings.1.recv_timeout(Duration::from_millis(200)) {
+                Ok(happening) => self.happen(happening)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {}
+            }
+            if last_look.elapsed() > Duration::from_millis(100) {
+                last_look = Instant::now();
+                observer.update(&self.snapshot());
+            }
+        }
+    }
+
+    fn stop_reason(&mut self) -> Option<String> {
+        if let Some(signal) = self.stop.requested() {
+            return Some(format!("{signal} received"));
+        }
+        if self.stop.file_due() && self.directory.stop_request().exists() {
+            let _ = std::fs::remove_file(self.directory.stop_request());
+            return Some("`slmc stop` asked for it".to_owned());
+        }
+        None
+    }
+
+    fn completion(&self) -> String {
+        if let Some(ess) = self.ess_reached {
+            return format!("effective sample size {ess:.0} reached");
+        }
+        let short = self
+            .chains
+            .iter()
+            .any(|chain| (chain.energies.len() as u64) < self.plan.sampling.steps);
+        match self.plan.sampling.max_labels {
+            Some(most) if short => format!("the budget of {most} labels leaves no room for another step"),
+            _ => "all steps done".to_owned(),
+        }
+    }
+
+    /// Oracle calls so far, in all phases.
+    fn labels_spent(&self) -> u64 {
+        let journalled_in_steps: u64 = self.chains.iter().map(|chain| chain.labels).sum();
+        journalled_in_steps
+            + self
+                .bootstrap_replies
+                .values()
+                .filter(|(_, reply)| reply.is_some())
+                .count() as u64
+    }
+
+    fn write_header(&self) -> Result<(), RunError> {
+        let text = serde_json::to_string_pretty(&self.header).unwrap_or_default();
+        let path = self.directory.header();
+        replace(&path, text.as_bytes()).map_err(|source| RunError::Directory { path, source })
+    }
+
+    fn event(
+        &mut self,
+        kind: &str,
+        request: Option<String>,
+        message: String,
+        seconds: Option<f64>,
+    ) -> Result<(), RunError> {
+        let time = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0.0, |elapsed| elapsed.as_secs_f64());
+        self.events.append(&Event {
+            time,
+            kind: kind.to_owned(),
+            request,
+            message,
+            seconds,
+        })?;
+        Ok(())
+    }
+}

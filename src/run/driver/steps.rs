@@ -1,0 +1,352 @@
+//! Steps of the chains: begun, replayed, advanced label by label, decided, journalled.
+
+use std::sync::Arc;
+
+use super::learning::Block;
+use super::schedule::Next;
+use super::{Contribution, Driver, Happening, RunError};
+use crate::potential::{Potential, Workspace};
+use crate::run::chain::Activity;
+use crate::run::records::{ChainRecord, RequestId};
+use crate::sampling::{
+    Advance, Decision, Kernel, Outcome, Phase, Reply, SlhmcTask, State, StepId, Task, TrajectoryPlan,
+};
+use crate::structure::Structure;
+use crate::training::LabelledStructure;
+
+impl Driver {
+    /// Starts whatever can be started; with `stopping` nothing new, but what is journalled still takes effect.
+    pub(super) fn pump(&mut self, stopping: bool) -> Result<(), RunError> {
+        if !self.bootstrapped {
+            self.pump_bootstrap(stopping)?;
+        }
+        if !self.bootstrapped {
+            return Ok(());
+        }
+        loop {
+            let mut moved = false;
+            for chain in 0..self.chains.len() {
+                moved |= self.pump_chain(chain, stopping)?;
+            }
+            if !moved {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One move of an idle chain; whether anything moved.
+    pub(super) fn pump_chain(&mut self, chain: usize, stopping: bool) -> Result<bool, RunError> {
+        if !matches!(self.chains[chain].activity, Activity::Idle) {
+            return Ok(false);
+        }
+        self.look_at_ess();
+        match self.begin_block(chain) {
+            Block::Begun => return Ok(true),
+            Block::Waiting => return Ok(false),
+            Block::Within if self.chains[chain].finished => return Ok(false),
+            Block::Within => {}
+        }
+        let (id, plan, potential) = match self.next(chain) {
+            Next::Blocked => return Ok(false),
+            Next::Finished => {
+                self.chains[chain].finished = true;
+                return Ok(true);
+            }
+            Next::Step { id, plan, potential } => (id, plan, potential),
+        };
+        if let Some(decision) = self.chains[chain].replay.front() {
+            if decision.phase != id.phase || decision.generation != id.generation {
+                return Err(self.contradiction(chain, decision.step, "its phase or network generation differs"));
+            }
+            if !self.recorded(id.phase) || decision.outcome == Outcome::Diverged && decision.labels == 0 {
+                return self.replay_unrecorded(chain, id, plan, potential);
+            }
+        } else if stopping || !self.may_begin_label() {
+            return Ok(false);
+        }
+        let request = request_id(&id, 0);
+        let kernel = if id.phase == Phase::Bootstrap {
+            Kernel::Hmc
+        } else {
+            self.plan.kernel
+        };
+        // A journalled proposal is taken as it is: on another machine the trajectory may differ in its last bits.
+        if let Some(stored) = self.store.request(&request)
+            && let Some(proposal) = stored.proposal
+        {
+            let end = self.chains[chain]
+                .state
+                .structure
+                .with_positions(stored.positions.clone());
+            let task = Task::Slhmc(Box::new(SlhmcTask {
+                proposal,
+                end: Some(end),
+            }));
+            self.advance(chain, id, task, 0, None)?;
+            return Ok(true);
+        }
+        let heavy = match kernel {
+            Kernel::Slhmc => true,
+            Kernel::Hmc => false,
+            Kernel::Langevin { on_network, .. } => on_network,
+        };
+        let state = self.chains[chain].state.clone();
+        if heavy {
+            let Some(mut workspace) = self.workspaces[chain].take() else {
+                return Ok(false);
+            };
+            self.chains[chain].activity = Activity::Proposing(id);
+            self.in_flight += 1;
+            let environment = self.plan.environment.clone();
+            let tell = self.happenings.0.clone();
+            rayon::spawn(move || {
+                let task = kernel.begin(&environment, &plan, potential.as_deref(), &state, id, &mut workspace);
+                let _ = tell.send(Happening::Began(chain, Box::new(task), workspace));
+            });
+        } else {
+            let task = kernel.begin(&self.plan.environment, &plan, None, &state, id, &mut Workspace::new());
+            self.advance(chain, id, task, 0, None)?;
+        }
+        Ok(true)
+    }
+
+    /// Applies a journalled decision whose label was not stored: a cheap oracle's sampling step, or a divergence.
+    pub(super) fn replay_unrecorded(
+        &mut self,
+        chain: usize,
+        id: StepId,
+        plan: TrajectoryPlan,
+        potential: Option<Arc<dyn Potential>>,
+    ) -> Result<bool, RunError> {
+        let Some(decision) = self.chains[chain].replay.pop_front() else {
+            return Ok(false);
+        };
+        let mut state = self.chains[chain].state.clone();
+        if self.recorded(id.phase) {
+            // Diverged: nothing was labelled and nothing has moved.
+            self.settle(chain, decision, state, None, true)?;
+            return Ok(true);
+        }
+        state.labels.energy = decision.energy;
+        if let Some(s) = decision.stress {
+            state.labels.stress = Some([[s[0], s[5], s[4]], [s[5], s[1], s[3]], [s[4], s[3], s[2]]]);
+        }
+        if let Some(anchor) = self.chains[chain].anchors.remove(&decision.step) {
+            state.structure = state.structure.with_positions(anchor.positions);
+            state.momenta = anchor.momenta;
+            state.labels.forces = anchor.forces;
+        } else if decision.outcome == Outcome::Accepted
+            && self.chains[chain].last_anchor.is_none_or(|step| decision.step > step)
+        {
+            // Since the last anchor the trajectories are run again; their labels are in the journal.
+            let Some(workspace) = self.workspaces[chain].as_mut() else {
+                return Ok(false);
+            };
+            let task = self.plan.kernel.begin(
+                &self.plan.environment,
+                &plan,
+                potential.as_deref(),
+                &state,
+                id,
+                workspace,
+            );
+            let end = match task {
+                Task::Slhmc(task) => task.end,
+                _ => None,
+            };
+            if let Some(end) = end {
+                state.structure = end;
+            } else {
+                return Err(self.contradiction(chain, decision.step, "its trajectory cannot be repeated"));
+            }
+        }
+        self.settle(chain, decision, state, None, true)?;
+        Ok(true)
+    }
+
+    pub(super) fn contradiction(&self, chain: usize, step: u64, what: &str) -> RunError {
+        RunError::Inconsistent {
+            path: self.directory.chain(chain),
+            reason: format!(
+                "step {step} in the journal is not what this program and configuration give ({what}); resume with the \
+                 program version and machine that started the run, or start a new one"
+            ),
+        }
+    }
+
+    /// Lets a task go on until it waits for the pool or is decided.
+    pub(super) fn advance(
+        &mut self,
+        chain: usize,
+        id: StepId,
+        mut task: Task,
+        mut index: u32,
+        mut reply: Option<Reply>,
+    ) -> Result<(), RunError> {
+        loop {
+            let labelled = match &reply {
+                Some(Reply::Labels(labels)) => Some(labels.clone()),
+                _ => None,
+            };
+            let asked_for = match &task {
+                Task::Slhmc(task) => task.end.clone(),
+                _ => None,
+            };
+            match task.advance(&self.plan.environment, &self.chains[chain].state, id, reply.take()) {
+                Advance::NeedLabel(structure) => {
+                    let request = request_id(&id, index);
+                    let proposal = match &task {
+                        Task::Slhmc(task) => Some(task.proposal),
+                        _ => None,
+                    };
+                    let recorded = self.recorded(id.phase);
+                    match self.ask(request, &structure, proposal, recorded, Some(chain))? {
+                        Some(answer) => {
+                            if id.phase == Phase::Bootstrap {
+                                self.keep_bootstrap_frame(chain, &structure, &answer);
+                            }
+                            index += 1;
+                            reply = Some(answer);
+                        }
+                        None => {
+                            self.chains[chain].activity = Activity::Waiting {
+                                id,
+                                index,
+                                task: Box::new(task),
+                                structure,
+                            };
+                            return Ok(());
+                        }
+                    }
+                }
+                Advance::Done(done) => {
+                    let (decision, state) = *done;
+                    let frame = asked_for
+                        .zip(labelled)
+                        .map(|(structure, labels)| Arc::new(LabelledStructure { structure, labels }));
+                    let replayed = match self.chains[chain].replay.pop_front() {
+                        None => false,
+                        Some(journalled) if same_decision(&journalled, &decision) => true,
+                        Some(journalled) => {
+                            return Err(self.contradiction(chain, journalled.step, "the decision differs"));
+                        }
+                    };
+                    self.chains[chain].activity = Activity::Idle;
+                    return self.settle(chain, decision, state, frame, replayed);
+                }
+            }
+        }
+    }
+
+    pub(super) fn keep_bootstrap_frame(&mut self, chain: usize, structure: &Structure, answer: &Reply) {
+        if let Reply::Labels(labels) = answer {
+            self.chains[chain].bootstrap_frames.push(Arc::new(LabelledStructure {
+                structure: structure.clone(),
+                labels: labels.clone(),
+            }));
+        }
+    }
+
+    /// Journals a decision and lets it take effect.
+    pub(super) fn settle(
+        &mut self,
+        chain: usize,
+        decision: Decision,
+        state: State,
+        frame: Option<Arc<LabelledStructure>>,
+        replayed: bool,
+    ) -> Result<(), RunError> {
+        let round = decision.step - self.base[chain];
+        let accepted = decision.outcome == Outcome::Accepted;
+        let sampling = decision.phase == Phase::Sampling;
+        if decision.outcome == Outcome::Unphysical && self.unphysical > self.plan.sampling.max_unphysical {
+            return Err(RunError::Unphysical {
+                path: self.directory.root().to_owned(),
+                count: self.unphysical,
+                limit: self.plan.sampling.max_unphysical,
+            });
+        }
+        let request = RequestId {
+            bootstrap: false,
+            chain: chain as u32,
+            step: decision.step,
+            index: 0,
+        };
+        if let Some(frame) = &frame
+            && self.recorded(decision.phase)
+        {
+            self.outputs.label(
+                &frame.structure,
+                &frame.labels,
+                &request,
+                decision.phase,
+                Some(accepted),
+                decision.generation,
+            )?;
+        }
+        let kernel = self.plan.kernel;
+        let contributes = self.learns() && self.recorded(decision.phase);
+        let this = &mut self.chains[chain];
+        if sampling {
+            let sampled = this.energies.len() as u64 + 1;
+            let every = self.plan.trajectory_every;
+            if every > 0 && sampled > self.plan.sampling.discard && sampled.is_multiple_of(every) {
+                self.outputs.frame(chain, &state, &decision)?;
+            }
+            this.energies.push(decision.energy);
+        }
+        this.labels += u64::from(decision.labels);
+        this.note(&decision);
+        if !replayed {
+            this.journal.append(&ChainRecord::Decision(decision.clone()))?;
+            let carries = !matches!(kernel, Kernel::Slhmc);
+            let due = if carries {
+                accepted || matches!(kernel, Kernel::Langevin { .. })
+            } else {
+                decision.step.is_multiple_of(self.plan.anchor_every.max(1))
+            };
+            if sampling && self.plan.cheap_oracle && due {
+                this.journal.append(&ChainRecord::Anchor {
+                    step: decision.step,
+                    positions: state.structure.positions.clone(),
+                    momenta: state.momenta.clone(),
+                    forces: state.labels.forces.clone().filter(|_| carries),
+                })?;
+            }
+        }
+        this.state = state;
+        this.step += 1;
+        if contributes {
+            let bootstrap = decision.phase == Phase::Bootstrap;
+            let mut frames = std::mem::take(&mut this.bootstrap_frames);
+            let settled = this.state.structure.clone();
+            for frame in &frames {
+                self.outputs
+                    .label(&frame.structure, &frame.labels, &request, Phase::Bootstrap, None, None)?;
+            }
+            frames.extend(frame);
+            let contribution = Contribution {
+                frames,
+                labels: u64::from(decision.labels),
+                accepted: (!bootstrap).then_some(accepted),
+                settled,
+            };
+            self.early.insert((round, chain), contribution);
+        }
+        self.complete_rounds()
+    }
+}
+
+fn request_id(id: &StepId, index: u32) -> RequestId {
+    RequestId {
+        bootstrap: false,
+        chain: id.chain as u32,
+        step: id.step,
+        index,
+    }
+}
+
+/// Whether a decision made again is the journalled one. Energies come from the store, so they are equal bit for bit.
+fn same_decision(journalled: &Decision, again: &Decision) -> bool {
+    journalled == again
+}

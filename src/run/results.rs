@@ -1,0 +1,460 @@
+//! The numbers of a run, read back from its journals: what `slmc analyze` and the report show.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::analysis::acceptance::{EnergyError, exponential_average};
+use crate::analysis::advice::{Findings, Line, advise};
+use crate::analysis::plot::{LearningCurve, Trace};
+use crate::analysis::statistics::{Summary, mcse_sd};
+use crate::analysis::thermodynamics::{configurational_pressure, ideal_pressure, kinetic_temperature};
+use crate::config::Config;
+use crate::dynamics::Kinetics;
+use crate::run::directory::RunDirectory;
+use crate::run::journal::{Journal, JournalError};
+use crate::run::records::{ChainRecord, Generation, Header, LabelRecord, LearningRecord};
+use crate::sampling::{Decision, Outcome, Phase};
+use crate::structure::Structure;
+use crate::units::GPA_PER_EV_PER_CUBIC_ANGSTROM;
+
+/// A run that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// No run there.
+    #[error("{0} holds no run; give the directory that `slmc run --out` wrote")]
+    NoRun(std::path::PathBuf),
+    /// A damaged file.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A file that does not fit.
+    #[error("{path}: {reason}")]
+    Damaged {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Oracle calls by phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OracleCalls {
+    /// Before there was a network.
+    pub bootstrap: u64,
+    /// While it was retrained.
+    pub learning: u64,
+    /// After the freeze.
+    pub sampling: u64,
+    /// All.
+    pub total: u64,
+}
+
+/// What a run directory holds.
+#[derive(Debug)]
+pub struct Results {
+    /// The configuration that was run.
+    pub config: Config,
+    /// The start of the first chain.
+    pub start: Structure,
+    /// kT in eV.
+    pub thermal_energy: f64,
+    /// Momentum degrees of freedom.
+    pub degrees_of_freedom: usize,
+    /// Decisions of each chain, all phases.
+    pub decisions: Vec<Vec<Decision>>,
+    /// Network generations.
+    pub generations: Vec<Generation>,
+    /// Bootstrap labels.
+    pub bootstrap_labels: u64,
+    /// Potential energy of each chain's start, eV, where it is known.
+    pub start_energies: Vec<Option<f64>>,
+    /// Steps of each chain after which a new learning block began.
+    pub blocks: Vec<Vec<u64>>,
+}
+
+impl Results {
+    /// Reads a run directory; a run in progress is read as far as it has come.
+    pub fn read(root: &Path) -> Result<Self, ResultsError> {
+        let directory = RunDirectory::new(root);
+        if !directory.holds_run() {
+            return Err(ResultsError::NoRun(root.to_owned()));
+        }
+        let damaged = |path: &Path, reason: String| ResultsError::Damaged {
+            path: path.to_owned(),
+            reason,
+        };
+        let header = std::fs::read_to_string(directory.header())
+            .map_err(|error| damaged(&directory.header(), error.to_string()))?;
+        let header: Header =
+            serde_json::from_str(&header).map_err(|error| damaged(&directory.header(), error.to_string()))?;
+        let config = crate::config::parse(&header.config)
+            .map_err(|_| damaged(&directory.header(), "its configuration cannot be read".to_owned()))?;
+        let starts =
+            crate::formats::read(directory.start()).map_err(|error| damaged(&directory.start(), error.to_string()))?;
+        let chains = config.sampling.chains;
+        let start = starts
+            .first()
+            .map(|frame| frame.structure.clone())
+            .ok_or_else(|| damaged(&directory.start(), "it is empty".to_owned()))?;
+        let mut decisions = Vec::new();
+        for chain in 0..chains {
+            let records = Journal::<ChainRecord>::read(&directory.chain(chain))?;
+            decisions.push(
+                records
+                    .into_iter()
+                    .filter_map(|record| match record {
+                        ChainRecord::Decision(decision) => Some(decision),
+                        ChainRecord::Anchor { .. } => None,
+                    })
+                    .collect(),
+            );
+        }
+        let mut generations = Vec::new();
+        let mut blocks = Vec::new();
+        for record in Journal::<LearningRecord>::read(&directory.learning())? {
+            match record {
+                LearningRecord::Generation(generation) => generations.push(generation),
+                LearningRecord::Relearn { after_steps } => blocks.push(after_steps),
+            }
+        }
+        let mut bootstrap_labels = 0;
+        let mut start_energies = vec![None; chains];
+        for record in Journal::<LabelRecord>::read(&directory.labels())? {
+            match record {
+                LabelRecord::Label { id, energy, .. } if id.bootstrap => {
+                    bootstrap_labels += 1;
+                    if id.step == 0
+                        && let Some(entry) = start_energies.get_mut(id.chain as usize)
+                    {
+                        *entry = Some(energy);
+                    }
+                }
+                LabelRecord::Unphysical { id, .. } if id.bootstrap => bootstrap_labels += 1,
+                _ => {}
+            }
+        }
+        let thermal_energy = config
+            .ensemble
+            .nvt
+            .as_ref()
+            .map_or(0.0, |nvt| nvt.temperature.thermal_energy());
+        let (plan_invariant, fixed) = (invariant(&config, &start), start.fixed.clone());
+        let kinetics = Kinetics::new(start.masses.clone(), fixed, plan_invariant);
+        Ok(Self {
+            degrees_of_freedom: kinetics.degrees_of_freedom(),
+            config,
+            start,
+            thermal_energy,
+            decisions,
+            generations,
+            bootstrap_labels,
+            start_energies,
+            blocks,
+        })
+    }
+
+    /// Oracle calls of each phase so far.
+    pub fn oracle_calls(&self) -> OracleCalls {
+        let mut calls = OracleCalls {
+            bootstrap: self.bootstrap_labels,
+            ..OracleCalls::default()
+        };
+        for decision in self.decisions.iter().flatten() {
+            let labels = u64::from(decision.labels);
+            match decision.phase {
+                Phase::Bootstrap => calls.bootstrap += labels,
+                Phase::Learning => calls.learning += labels,
+                Phase::Sampling => calls.sampling += labels,
+            }
+        }
+        calls.total = calls.bootstrap + calls.learning + calls.sampling;
+        calls
+    }
+
+    /// The sampling decisions that are averaged: those of the last block, without its burn-in, and the energy of the state before the
+    /// first of them.
+    fn sampled(&self) -> Vec<(Option<f64>, &[Decision])> {
+        let discard = self.config.sampling.discard as usize;
+        self.decisions
+            .iter()
+            .enumerate()
+            .map(|(chain, decisions)| {
+                let since = self
+                    .blocks
+                    .last()
+                    .and_then(|steps| steps.get(chain))
+                    .map_or(0, |step| *step as usize);
+                let first = decisions
+                    .iter()
+                    .position(|decision| decision.phase == Phase::Sampling && decision.step as usize > since)
+                    .map_or(decisions.len(), |at| (at + discard).min(decisions.len()));
+                let before = match first {
+                    0 => self
+                        .start_energies
+                        .get(chain)
+                        .copied()
+                        .flatten()
+                        .or(self.start_energies[0]),
+                    at => decisions.get(at - 1).map(|decision| decision.energy),
+                };
+                (before, &decisions[first..])
+            })
+            .collect()
+    }
+
+    /// Everything `slmc analyze` tells.
+    pub fn analysis(&self) -> Analysis {
+        let sampled = self.sampled();
+        let column = |f: &dyn Fn(&Decision) -> f64| -> Vec<Vec<f64>> {
+            sampled.iter().map(|(_, chain)| chain.iter().map(f).collect()).collect()
+        };
+        let energies = column(&|decision| decision.energy);
+        let kinetic = column(&|decision| decision.kinetic);
+        let energy = Summary::new(&equal_lengths(&energies));
+        let temperature = Summary::new(&equal_lengths(&scaled(&kinetic, |k| {
+            kinetic_temperature(k, self.degrees_of_freedom)
+        })));
+        let kept: Vec<&Decision> = sampled.iter().flat_map(|(_, chain)| chain.iter()).collect();
+        let count = kept.len();
+        let fraction = |outcome: Outcome| {
+            kept.iter().filter(|decision| decision.outcome == outcome).count() as f64 / count.max(1) as f64
+        };
+        let beta = 1.0 / self.thermal_energy;
+
+        let mut boltzmann = Vec::new();
+        let (mut starts, mut ends) = (Vec::new(), Vec::new());
+        let mut state_errors = Vec::new();
+        for (before, chain) in &sampled {
+            let mut previous = *before;
+            let (mut factors, mut start, mut end) = (Vec::new(), Vec::new(), Vec::new());
+            for decision in *chain {
+                factors.extend(decision.delta.map(|delta| beta * delta));
+                if let (Some([network_start, network_end]), Some(proposed)) =
+                    (decision.network, decision.energy_proposed)
+                {
+                    if let Some(previous) = previous {
+                        start.push(previous - network_start);
+                        end.push(proposed - network_end);
+                    }
+                    let here = if decision.outcome == Outcome::Accepted {
+                        network_end
+                    } else {
+                        network_start
+                    };
+                    state_errors.push(decision.energy - here);
+                }
+                previous = Some(decision.energy);
+            }
+            boltzmann.push(factors);
+            starts.push(start);
+            ends.push(end);
+        }
+        let calls = self.oracle_calls();
+        let kept_calls: u64 = kept.iter().map(|decision| u64::from(decision.labels)).sum();
+        let exact_kernel = boltzmann.iter().any(|chain| !chain.is_empty());
+        let error = (state_errors.len() > 1).then(|| EnergyError {
+            std: deviation(&state_errors),
+            ..EnergyError::from_proposals(&starts, &ends)
+        });
+        let effective = error.map_or(0.0, |error| error.effective(beta));
+        let exponential = exact_kernel.then(|| exponential_average(&boltzmann, effective));
+        let acceptance = (exact_kernel || count > 0).then(|| fraction(Outcome::Accepted));
+        let findings = Findings {
+            acceptance: acceptance.filter(|_| exact_kernel),
+            energy: (count > 3).then_some(energy),
+            energy_error: error,
+            beta: Some(beta),
+            atoms: Some(self.start.len()),
+            exponential_average: exponential,
+            diverged: (count > 0).then(|| fraction(Outcome::Diverged)),
+            unphysical: (count > 0).then(|| fraction(Outcome::Unphysical)),
+        };
+        let last = kept.last();
+        let trajectory = self.generations.iter().rfind(|generation| generation.frozen).map_or(
+            (self.config.trajectory.steps, self.config.trajectory.segments),
+            |generation| (generation.trajectory.steps, generation.trajectory.segments),
+        );
+        let mut json = json!({
+            "acceptance": acceptance,
+            "oracle_calls": calls,
+            "samples": count,
+            "chains": self.decisions.len(),
+            "potential_energy": {
+                "mean": number(energy.mean),
+                "mcse": number(energy.mcse),
+                "sd": number(energy.sd),
+                "mcse_sd": number(mcse_sd(&equal_lengths(&energies))),
+                "ess_bulk": number(energy.ess_bulk),
+                "ess_tail": number(energy.ess_tail),
+                "tau": number(kept_calls as f64 / energy.ess_bulk),
+                "rhat": number(energy.rhat),
+            },
+            "temperature_kinetic": number(temperature.mean),
+            "temperature_kinetic_mcse": number(temperature.mcse),
+            "exp_minus_beta_delta_h": exponential.map(|average| json!({
+                "mean": number(average.mean),
+                "mcse": number(average.mcse),
+                "reliable": average.reliable,
+            })),
+            "energy_error_std": error.and_then(|error| number(error.std).as_f64()),
+            "energy_error_correlation": error.and_then(|error| number(error.correlation).as_f64()),
+            "acceptance_predicted": error.map(|error| number(error.predicted_acceptance(beta))),
+            "ess_per_oracle_call": number(energy.ess_bulk / calls.sampling as f64),
+            "ess_per_oracle_call_total": number(energy.ess_bulk / calls.total as f64),
+            "trajectory_steps": trajectory.0,
+            "segments": trajectory.1,
+            "diverged": fraction(Outcome::Diverged),
+            "unphysical": fraction(Outcome::Unphysical),
+            "generation": last.and_then(|decision| decision.generation),
+            "exact": !self.config.sampling.accept_everything && exact_kernel,
+        });
+        if kept.iter().all(|decision| decision.stress.is_some()) && count > 3 {
+            let volume = self.start.cell.volume();
+            let ideal = ideal_pressure(
+                self.degrees_of_freedom / 3,
+                self.thermal_energy / crate::units::BOLTZMANN,
+                volume,
+            );
+            let pressure = column(&|decision| {
+                let s = decision.stress.unwrap_or_default();
+                let tensor = [[s[0], s[5], s[4]], [s[5], s[1], s[3]], [s[4], s[3], s[2]]];
+                GPA_PER_EV_PER_CUBIC_ANGSTROM * (configurational_pressure(&tensor) + ideal)
+            });
+            json["pressure_gpa"] = summary_json(&Summary::new(&equal_lengths(&pressure)));
+            let names = ["xx", "yy", "zz", "yz", "xz", "xy"];
+            let mut stress = serde_json::Map::new();
+            for (index, name) in names.iter().enumerate() {
+                let component =
+                    column(&|decision| GPA_PER_EV_PER_CUBIC_ANGSTROM * decision.stress.unwrap_or_default()[index]);
+                stress.insert(
+                    (*name).to_owned(),
+                    summary_json(&Summary::new(&equal_lengths(&component))),
+                );
+            }
+            json["stress_configurational_gpa"] = Value::Object(stress);
+        }
+        Analysis {
+            json,
+            lines: advise(&findings),
+            reason: self
+                .generations
+                .iter()
+                .rfind(|generation| generation.frozen)
+                .map(|generation| generation.reason.clone()),
+        }
+    }
+
+    /// Acceptance and error against labels spent, in windows of proposals.
+    pub fn learning_curve(&self) -> LearningCurve {
+        let mut rows: Vec<(u64, usize, &Decision)> = Vec::new();
+        for (chain, decisions) in self.decisions.iter().enumerate() {
+            rows.extend(decisions.iter().map(|decision| (decision.step, chain, decision)));
+        }
+        rows.sort_by_key(|(step, chain, _)| (*step, *chain));
+        let mut labels = self.bootstrap_labels as f64;
+        let mut frozen_at = None;
+        let window = 12;
+        let (mut acceptance, mut error, mut predicted) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut recent, mut errors): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
+        let mut sampling_shown = 0;
+        for (_, _, decision) in rows {
+            labels += f64::from(decision.labels);
+            if decision.phase == Phase::Sampling {
+                frozen_at.get_or_insert(labels);
+                sampling_shown += 1;
+                // The plateau after the freeze needs no more room than the learning before it.
+                if sampling_shown > 10 * window {
+                    break;
+                }
+            }
+            recent.push(f64::from(u8::from(decision.outcome == Outcome::Accepted)));
+            if let (Some([_, network]), Some(proposed)) = (decision.network, decision.energy_proposed) {
+                errors.push(proposed - network);
+            }
+            if recent.len() == window {
+                acceptance.push((labels, recent.iter().sum::<f64>() / window as f64));
+                if errors.len() > 2 {
+                    let spread = deviation(&errors);
+                    error.push((labels, 1e3 * spread));
+                    predicted.push((labels, libm::erfc(0.5 * spread / self.thermal_energy)));
+                }
+                recent.clear();
+                errors.clear();
+            }
+        }
+        LearningCurve {
+            title: format!(
+                "{} atoms, {:.0} K",
+                self.start.len(),
+                self.thermal_energy / crate::units::BOLTZMANN
+            ),
+            acceptance,
+            predicted,
+            error,
+            thermal_energy: Some(1e3 * self.thermal_energy),
+            frozen_at,
+        }
+    }
+
+    /// The potential energy of the sampling phase, by chain.
+    pub fn trace(&self) -> Trace {
+        Trace {
+            title: "Potential energy".to_owned(),
+            name: "U (eV)".to_owned(),
+            chains: self
+                .sampled()
+                .iter()
+                .map(|(_, chain)| chain.iter().map(|decision| decision.energy).collect())
+                .collect(),
+        }
+    }
+}
+
+/// What `slmc analyze` prints.
+#[derive(Debug)]
+pub struct Analysis {
+    /// The numbers, with the keys of the contract.
+    pub json: Value,
+    /// Name, value, threshold, verdict, advice.
+    pub lines: Vec<Line>,
+    /// Why the trajectory was tuned as it was.
+    pub reason: Option<String>,
+}
+
+fn invariant(config: &Config, start: &Structure) -> bool {
+    crate::config::momentum_is_removed(config, start)
+}
+
+/// JSON has no NaN: what is not a number is null.
+fn number(value: f64) -> Value {
+    serde_json::Number::from_f64(value).map_or(Value::Null, Value::Number)
+}
+
+fn summary_json(summary: &Summary) -> Value {
+    json!({
+        "mean": number(summary.mean),
+        "mcse": number(summary.mcse),
+        "ess_bulk": number(summary.ess_bulk),
+        "rhat": number(summary.rhat),
+    })
+}
+
+fn scaled(chains: &[Vec<f64>], f: impl Fn(f64) -> f64) -> Vec<Vec<f64>> {
+    chains
+        .iter()
+        .map(|chain| chain.iter().map(|x| f(*x)).collect())
+        .collect()
+}
+
+/// Chains cut at the shortest: a run in progress has chains of different lengths.
+fn equal_lengths(chains: &[Vec<f64>]) -> Vec<&[f64]> {
+    let shortest = chains.iter().map(Vec::len).min().unwrap_or(0);
+    chains.iter().map(|chain| &chain[..shortest]).collect()
+}
+
+fn deviation(values: &[f64]) -> f64 {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64).sqrt()
+}

@@ -1,0 +1,204 @@
+//! The trainer thread: fits a generation, tunes the trajectory on it, and hands both back.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crossbeam::channel::{Sender, unbounded};
+
+use crate::potential::Potential;
+use crate::run::learner::expected_acceptance;
+use crate::sampling::{Environment, TrajectoryPlan, tuning};
+use crate::structure::Structure;
+use crate::training::LabelledStructure;
+
+/// A fitted generation.
+pub struct Fitted {
+    /// Ready to propose.
+    pub potential: Arc<dyn Potential>,
+    /// Files of its folder: name and content.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// Standard deviation of the total-energy error expected from validation, eV.
+    pub validation_error: Option<f64>,
+    /// Why the previous network was kept, if training failed.
+    pub kept_previous: Option<String>,
+}
+
+/// What the driver needs of a trainer.
+pub trait Fitter: Send {
+    /// Fits the frames (the ones seen before are a prefix), starting from the last fit. Deterministic in its arguments and
+    /// the fits before.
+    fn fit(&mut self, frames: &[Arc<LabelledStructure>], seed: u64) -> Result<Fitted, String>;
+
+    /// Takes a stored generation as the last fit, from its folder.
+    fn restore(&mut self, folder: &std::path::Path) -> Result<Arc<dyn Potential>, String>;
+}
+
+/// A training to be done.
+pub struct TrainRequest {
+    /// The generation's number.
+    pub generation: u32,
+    /// The data set in canonical order.
+    pub frames: Vec<Arc<LabelledStructure>>,
+    /// Seed of this training.
+    pub seed: u64,
+    /// Structures near equilibrium to tune from.
+    pub starts: Vec<Structure>,
+    /// The trajectory in force.
+    pub current: TrajectoryPlan,
+    /// Labels in the data set when it was last tuned.
+    pub tuned_at: Option<usize>,
+    /// Whether this is the last generation before sampling.
+    pub freeze: bool,
+    /// A stored folder to load instead of fitting.
+    pub restore: Option<std::path::PathBuf>,
+}
+
+/// A training that is done.
+pub struct TrainReply {
+    /// The generation's number.
+    pub generation: u32,
+    /// The fit, or why there is none.
+    pub fitted: Result<Fitted, String>,
+    /// The trajectory to propose with.
+    pub trajectory: TrajectoryPlan,
+    /// Labels in the data set when it was last tuned.
+    pub tuned_at: Option<usize>,
+    /// Why it is as it is.
+    pub reason: String,
+}
+
+/// A running trainer.
+#[derive(Debug)]
+pub struct Trainer {
+    requests: Option<Sender<TrainRequest>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Trainer {
+    /// Starts the thread; `tell` is called on it with each reply.
+    pub fn start(
+        make: impl FnOnce() -> Result<Box<dyn Fitter>, String> + Send + 'static,
+        environment: Environment,
+        initial: TrajectoryPlan,
+        range: Option<tuning::Range>,
+        tell: impl Fn(TrainReply) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (requests, queue) = unbounded::<TrainRequest>();
+        let thread = thread::Builder::new().name("trainer".to_owned()).spawn(move || {
+            let mut fitter = make();
+            for request in queue {
+                let fitted = match (&mut fitter, &request.restore) {
+                    (Err(error), _) => Err(error.clone()),
+                    (Ok(fitter), Some(folder)) => fitter.restore(folder).map(|potential| Fitted {
+                        potential,
+                        files: Vec::new(),
+                        validation_error: None,
+                        kept_previous: None,
+                    }),
+                    (Ok(fitter), None) => fitter.fit(&request.frames, request.seed),
+                };
+                let mut tuned_at = request.tuned_at;
+                let (trajectory, reason) = match (&fitted, &request.restore) {
+                    (Ok(fitted), None) => tune(&environment, &initial, range.as_ref(), &request, fitted, &mut tuned_at),
+                    _ => (request.current, String::new()),
+                };
+                tell(TrainReply {
+                    generation: request.generation,
+                    fitted,
+                    trajectory,
+                    tuned_at,
+                    reason,
+                });
+            }
+        })?;
+        Ok(Self {
+            requests: Some(requests),
+            thread: Some(thread),
+        })
+    }
+
+    /// Queues a training; they are done in order.
+    pub fn submit(&self, request: TrainRequest) {
+        if let Some(requests) = &self.requests {
+            // The thread only ends when this sender is dropped.
+            let _ = requests.send(request);
+        }
+    }
+}
+
+impl Drop for Trainer {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Short single trajectories while the network is bad, the configured ones when it is fair, tuned ones when it is good.
+fn tune(
+    environment: &Environment,
+    initial: &TrajectoryPlan,
+    range: Option<&tuning::Range>,
+    request: &TrainRequest,
+    fitted: &Fitted,
+    tuned_at: &mut Option<usize>,
+) -> (TrajectoryPlan, String) {
+    let Some(range) = range else {
+        return (*initial, "as configured".to_owned());
+    };
+    let expected = fitted
+        .validation_error
+        .map_or(0.0, |error| expected_acceptance(error, environment.thermal_energy));
+    if expected < 0.6 && !request.freeze {
+        let divisor = if expected < 0.3 { 4 } else { 1 };
+        let plan = TrajectoryPlan {
+            steps: (initial.steps / divisor).max(1),
+            segments: 1,
+            ..*initial
+        };
+        return (
+            plan,
+            format!(
+                "expected acceptance {expected:.2}: single trajectories of {} steps",
+                plan.steps
+            ),
+        );
+    }
+    // Measuring costs network steps; once the data have not doubled, what was measured still holds.
+    if !request.freeze && tuned_at.is_some_and(|labels| request.frames.len() < 2 * labels) {
+        return (request.current, "as tuned before".to_owned());
+    }
+    let correlation = tuning::energy_correlation(
+        environment,
+        initial,
+        fitted.potential.as_ref(),
+        &request.starts,
+        range,
+        u64::from(request.generation),
+    );
+    let chosen = correlation.and_then(|c| tuning::choose(&c, expected, initial.jitter, range));
+    let Some(tuned) = chosen else {
+        return (
+            TrajectoryPlan {
+                steps: (initial.steps / 4).max(1),
+                segments: 1,
+                ..*initial
+            },
+            "network trajectories diverge: short ones".to_owned(),
+        );
+    };
+    *tuned_at = Some(request.frames.len());
+    (
+        TrajectoryPlan {
+            steps: tuned.steps,
+            segments: tuned.segments,
+            ..*initial
+        },
+        format!(
+            "{} segments of {} steps: on the network the potential energy keeps {:.2} of its deviation over a segment; \
+             with acceptance {expected:.2} expected, tau {:.2} in oracle calls",
+            tuned.segments, tuned.steps, tuned.correlation, tuned.tau
+        ),
+    )
+}
