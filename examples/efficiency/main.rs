@@ -85,7 +85,10 @@ fn baselines(system: &System, arguments: &Arguments) -> Result<Vec<Row>, String>
     let failed = || "no setting gave a finite number of calls per effective sample".to_owned();
     let confirm = |method: Method, share: f64, seed: u64| {
         eprintln!("measuring {method:?}");
-        measure(system, &starts, method, share * arguments.effective, 1.5e6, seed)
+        let measured = measure(system, &starts, method, share * arguments.effective, 1.5e6, seed);
+        let Estimate { calls, error, .. } = measured.estimate;
+        eprintln!("  {calls:.2} ± {error:.2} calls per effective sample");
+        measured
     };
 
     eprintln!("tuning hybrid Monte Carlo");
