@@ -312,11 +312,8 @@ impl Results {
         });
         if kept.iter().all(|decision| decision.stress.is_some()) && count > 3 {
             let volume = self.start.cell.volume();
-            let ideal = ideal_pressure(
-                self.degrees_of_freedom / 3,
-                self.thermal_energy / crate::units::BOLTZMANN,
-                volume,
-            );
+            let moving = self.start.fixed.iter().filter(|fixed| !**fixed).count();
+            let ideal = ideal_pressure(moving, self.thermal_energy / crate::units::BOLTZMANN, volume);
             let pressure = column(&|decision| {
                 let s = decision.stress.unwrap_or_default();
                 let tensor = [[s[0], s[5], s[4]], [s[5], s[1], s[3]], [s[4], s[3], s[2]]];
