@@ -286,7 +286,9 @@ pub fn complaints(name: &str, bench: &Bench, chains: &[Series], expected: &Expec
         let off = (average.mean - 1.0) / average.mcse;
         // Proposals on the oracle's own surface with short time steps hardly change H at all: then rounding is what is left.
         if !(off.abs() <= ERRORS || (average.mean - 1.0).abs() < 1e-9) {
-            complain(format!("exp(-beta dH) is {off:+.1} standard errors from one: {average:?}"));
+            complain(format!(
+                "exp(-beta dH) is {off:+.1} standard errors from one: {average:?}"
+            ));
         }
     }
     if effective > slmc::analysis::acceptance::RELIABLE_BETA_SIGMA && average.reliable {

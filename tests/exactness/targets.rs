@@ -10,7 +10,7 @@ use slmc::sampling::{Acceptance, Kernel};
 use slmc::structure::{Cell, Structure};
 use slmc::units::{Energy, FEMTOSECOND, ForceConstant, Length, Temperature};
 
-use crate::harness::{Bench, Expected, chains, full, kernel_step};
+use crate::harness::{Bench, Expected, full, kernel_step};
 
 /// Which surface a target is; what its proposals are made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +58,8 @@ pub fn other_masses(structure: Structure) -> Structure {
     structure.with_masses(masses).expect("eight masses")
 }
 
-fn surface(config: AnalyticConfig, start: &Structure) -> Arc<dyn Potential> {
-    Arc::from(build(&config, start).expect("good parameters"))
+fn surface(config: &AnalyticConfig, start: &Structure) -> Arc<dyn Potential> {
+    Arc::from(build(config, start).expect("good parameters"))
 }
 
 pub fn einstein_surface(start: &Structure, force_constant: f64) -> Arc<dyn Potential> {
@@ -67,7 +67,7 @@ pub fn einstein_surface(start: &Structure, force_constant: f64) -> Arc<dyn Poten
         force_constant: ForceConstant::new(force_constant),
         ..EinsteinConfig::default()
     };
-    surface(AnalyticConfig::Einstein(config), start)
+    surface(&AnalyticConfig::Einstein(config), start)
 }
 
 pub fn asymmetric_surface(start: &Structure, depth: f64, steepness: f64) -> Arc<dyn Potential> {
@@ -76,7 +76,7 @@ pub fn asymmetric_surface(start: &Structure, depth: f64, steepness: f64) -> Arc<
         steepness,
         sites: None,
     };
-    surface(AnalyticConfig::Asymmetric(config), start)
+    surface(&AnalyticConfig::Asymmetric(config), start)
 }
 
 pub fn lennard_jones_surface(start: &Structure, epsilon: f64, sigma: f64) -> Arc<dyn Potential> {
@@ -87,7 +87,7 @@ pub fn lennard_jones_surface(start: &Structure, epsilon: f64, sigma: f64) -> Arc
         truncation: Truncation::Shifted,
         ..LennardJonesConfig::default()
     };
-    surface(AnalyticConfig::LennardJones(config), start)
+    surface(&AnalyticConfig::LennardJones(config), start)
 }
 
 /// The Einstein crystal: 2 eV/Å², a vibration takes 286 fs.
