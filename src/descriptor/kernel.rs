@@ -20,16 +20,16 @@ pub(crate) struct AtomCache {
     /// The neighbours within the descriptor's cutoff.
     pub around: Vec<Seen>,
     /// g′ of every pair shape, neighbour by neighbour.
-    pair_slopes: Vec<f64>,
+    pub(super) pair_slopes: Vec<f64>,
     /// The neighbours (places in `around`) within reach of the angular functions.
-    near: Vec<u32>,
+    pub(super) near: Vec<u32>,
     /// Monomials of the directions to those: monomial by monomial, `near` padded to whole registers.
-    monomials: Vec<f64>,
+    pub(super) monomials: Vec<f64>,
     /// g and g′ of every angular shape, neighbour by neighbour.
-    shapes: Vec<f64>,
-    shape_slopes: Vec<f64>,
+    pub(super) shapes: Vec<f64>,
+    pub(super) shape_slopes: Vec<f64>,
     /// Moments: set by set, monomial by monomial, shape by shape.
-    moments: Vec<f64>,
+    pub(super) moments: Vec<f64>,
     /// Σ w²·g²: set by set, shape by shape.
     own: Vec<f64>,
     work: Vec<f64>,
@@ -37,7 +37,7 @@ pub(crate) struct AtomCache {
 
 /// a·b + c, in one rounding where the machine has the instruction.
 #[inline(always)]
-fn fused<S: Simd>(a: f64, b: f64, c: f64) -> f64 {
+pub(super) fn fused<S: Simd>(a: f64, b: f64, c: f64) -> f64 {
     if S::IS_SCALAR { a * b + c } else { a.mul_add(b, c) }
 }
 
@@ -538,21 +538,4 @@ pub(super) fn backward(plan: &Plan, numbers: &[f64], cache: &mut AtomCache, slop
         slopes,
         gradients,
     });
-}
-
-/// dG/dr of the functions that the plan computes fast, one backward pass per function; `gradients` is functions × neighbours.
-pub(super) fn jacobian(plan: &Plan, numbers: &[f64], cache: &mut AtomCache, functions: usize, gradients: &mut [Vec3]) {
-    let neighbours = cache.around.len();
-    let mut slopes = vec![0.0; functions];
-    for f in 0..functions {
-        slopes[f] = 1.0;
-        backward(
-            plan,
-            numbers,
-            cache,
-            &slopes,
-            &mut gradients[f * neighbours..][..neighbours],
-        );
-        slopes[f] = 0.0;
-    }
 }

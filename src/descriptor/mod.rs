@@ -6,6 +6,7 @@ mod cutoff;
 mod environment;
 mod features;
 mod function;
+mod jacobian;
 mod kernel;
 mod monomials;
 mod plan;
@@ -255,7 +256,7 @@ impl Descriptor {
         let neighbours = cache.around.len();
         let mut gradients = vec![[0.0; 3]; count * neighbours];
         if let Some(plan) = self.plans.get(element) {
-            kernel::jacobian(plan, &self.numbers, cache, count, &mut gradients);
+            jacobian::jacobian(plan, &self.numbers, cache, &mut gradients);
             for f in &plan.plain {
                 let function = &self.functions[element][*f];
                 let row = &mut gradients[f * neighbours..][..neighbours];

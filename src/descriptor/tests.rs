@@ -111,6 +111,12 @@ fn kernels_agree_with_plain_sums() {
                 }
                 let features = descriptor.features_of(&structure, &list, &indices, i, &mut AtomCache::default());
                 assert_eq!(features.values, values);
+                let slow = features::assemble(i, indices[i], values, true, &cache.around, |f, j| plain_gradients[f][j]);
+                let differ = |a: &ndarray::Array2<f64>, b: &ndarray::Array2<f64>| {
+                    a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-10 * b.abs().max(1.0))
+                };
+                assert!(!differ(&features.jacobian, &slow.jacobian));
+                assert!(!differ(&features.strain.unwrap(), &slow.strain.unwrap()));
             }
         }
     }
