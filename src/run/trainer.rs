@@ -47,6 +47,8 @@ pub struct TrainRequest {
     pub current: TrajectoryPlan,
     /// Labels in the data set when it was last tuned.
     pub tuned_at: Option<usize>,
+    /// The total-energy error that the latest proposals of earlier networks showed, eV.
+    pub observed_error: Option<f64>,
     /// Whether this is the last generation before sampling.
     pub freeze: bool,
     /// A stored folder to load instead of fitting.
@@ -147,23 +149,30 @@ fn tune(
     let Some(range) = range else {
         return (*initial, "as configured".to_owned());
     };
-    let expected = fitted
-        .validation_error
-        .map_or(0.0, |error| expected_acceptance(error, environment.thermal_energy));
-    if expected < 0.6 && !request.freeze {
-        let divisor = if expected < 0.3 { 4 } else { 1 };
+    let acceptance =
+        |error: Option<f64>| error.map_or(0.0, |error| expected_acceptance(error, environment.thermal_energy));
+    let expected = acceptance(fitted.validation_error);
+    // Validation only knows the structures it has seen. Until proposals have shown how the network fares where its own trajectories
+    // lead, they stay short: a long one on a bad network may carry the chain out of a metastable basin.
+    let trusted = expected.min(acceptance(request.observed_error));
+    if trusted < 0.6 && !request.freeze {
+        let divisor = if trusted < 0.3 { 4 } else { 1 };
         let plan = TrajectoryPlan {
             steps: (initial.steps / divisor).max(1),
             segments: 1,
             ..*initial
         };
-        return (
-            plan,
-            format!(
-                "expected acceptance {expected:.2}: single trajectories of {} steps",
+        let reason = match request.observed_error {
+            None => format!(
+                "no proposal has been seen yet: single trajectories of {} steps",
                 plan.steps
             ),
-        );
+            Some(_) => format!(
+                "acceptance {trusted:.2} to be expected: single trajectories of {} steps",
+                plan.steps
+            ),
+        };
+        return (plan, reason);
     }
     // Measuring costs network steps; once the data have not doubled, what was measured still holds.
     if !request.freeze && tuned_at.is_some_and(|labels| request.frames.len() < 2 * labels) {
