@@ -286,3 +286,46 @@ fn one_frame_and_frames_without_forces_are_fitted() {
     assert_eq!(fit.report.train.force_rmse, None);
     assert!(fit.report.train.energy_error_std.is_finite());
 }
+
+/// Silicon by density-functional theory (PBE): crystals, strained cells, slabs, liquids, vacancies, of 2 to 64 atoms.
+#[test]
+fn first_principles_silicon_is_fitted() {
+    let data = std::env::var_os("SLMC_REFERENCE_DATA").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
+        std::path::PathBuf::from,
+    );
+    let read = |name: &str, stride: usize| -> Option<Vec<Arc<LabelledStructure>>> {
+        let path = data.join("mlearn").join(name);
+        if !path.exists() {
+            return None;
+        }
+        let frames = slmc::formats::read(path).unwrap();
+        let labelled = frames.into_iter().step_by(stride).map(|frame| {
+            let (structure, labels) = (frame.structure, frame.labels.unwrap());
+            Arc::new(LabelledStructure { structure, labels })
+        });
+        Some(labelled.collect())
+    };
+    let (Some(train), Some(test)) = (read("Si.training.extxyz", 4), read("Si.test.extxyz", 2)) else {
+        eprintln!("skipped: no mlearn reference data");
+        return;
+    };
+    let descriptor = DescriptorConfig {
+        radial_cutoff: Some("5.5 Å".parse().unwrap()),
+        ..descriptor()
+    };
+    let mut trainer = Trainer::new(descriptor, network(&[]), TrainingConfig::default()).unwrap();
+    let fit = fit(&mut trainer, &train, None);
+    let test: Vec<PartlyLabelled> = test
+        .iter()
+        .map(|frame| PartlyLabelled::from((**frame).clone()))
+        .collect();
+    let summary = predict(&fit.potential, &test).summary;
+    // Seventeen functions and a linear path: far from what the data allow, and far from wrong.
+    assert!(
+        summary.energy_rmse_per_atom.unwrap() < 0.05,
+        "{summary:?}\n{}",
+        fit.report
+    );
+    assert!(summary.force_rmse.unwrap() < 0.4, "{summary:?}\n{}", fit.report);
+}

@@ -115,7 +115,18 @@ impl RunDirectory {
             .open(&path)
             .map_err(fail)?;
         // The operating system drops the lock with the process, so a killed driver never leaves a stale one.
-        if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut free = false;
+        for attempt in 0..5 {
+            if attempt > 0 {
+                // `slmc status` and `slmc stop` hold the lock for a moment to see whether it is free.
+                std::thread::sleep(std::time::Duration::from_millis(40));
+            }
+            free = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok();
+            if free {
+                break;
+            }
+        }
+        if !free {
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
             return Err(RunError::Locked {
