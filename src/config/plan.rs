@@ -837,7 +837,7 @@ fn read_data(
         };
         let elements = first.elements();
         for (index, frame) in frames.into_iter().enumerate() {
-            let Some(labels) = frame.labels else {
+            let Some(labels) = frame.force_consistent_labels() else {
                 check.complain(
                     "bootstrap.data",
                     format!("frame {index} of {name} has no energy"),
