@@ -113,7 +113,8 @@ impl Resume {
                 let free = FREE
                     .iter()
                     .any(|free| key.as_str() == *free || key.starts_with(&format!("{free}.")));
-                let relearned = self.relearn && key.starts_with("learning.");
+                // The lag decides which networks the journalled steps used.
+                let relearned = self.relearn && key.starts_with("learning.") && key.as_str() != "learning.lag";
                 !(free || relearned)
             })
             .map(|key| {

@@ -51,12 +51,7 @@ impl Run {
         let out = self.out.clone().unwrap_or_else(|| PathBuf::from("run"));
         let directory = RunDirectory::new(&out);
         if directory.holds_run() {
-            return Err(
-                Failure::new(exit::USAGE, format!("{} already holds a run", out.display())).hint(format!(
-                    "go on with it by `slmc resume {0}`, or choose another directory with --out",
-                    out.display()
-                )),
-            );
+            return Err(already_there(&out));
         }
         let folder = folder_of(&loaded.path);
         let around = Surroundings {
@@ -74,6 +69,9 @@ impl Run {
         }
         directory.create().map_err(|error| failure(&error))?;
         let lock = directory.lock().map_err(|error| failure(&error))?;
+        if directory.holds_run() {
+            return Err(already_there(&out));
+        }
         let frames: Vec<Frame> = plan.starts.iter().cloned().map(Frame::new).collect();
         crate::formats::xyz::write(directory.start(), &frames, Precision::Exact)
             .map_err(|error| Failure::from_error(exit::CANNOT_WRITE, &error))?;
@@ -85,6 +83,13 @@ impl Run {
         })?;
         drive(plan, directory, lock, false, verbosity)
     }
+}
+
+fn already_there(out: &Path) -> Failure {
+    Failure::new(exit::USAGE, format!("{} already holds a run", out.display())).hint(format!(
+        "go on with it by `slmc resume {0}`, or choose another directory with --out",
+        out.display()
+    ))
 }
 
 /// Drives a plan to its end and writes the report.
@@ -144,6 +149,7 @@ pub(super) fn failure(error: &RunError) -> Failure {
         RunError::Journal(journal) if journal.is_io() => exit::CANNOT_WRITE,
         RunError::Journal(_) | RunError::Inconsistent { .. } => exit::DATA,
         RunError::Locked { .. } => exit::STOPPED,
+        RunError::NothingToThaw { .. } => exit::USAGE,
         RunError::Oracle { .. } | RunError::Unphysical { .. } => exit::ORACLE,
         RunError::Training { .. } => exit::DATA,
         RunError::Thread(_) => exit::BUG,

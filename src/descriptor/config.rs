@@ -5,22 +5,24 @@ use crate::units::Length;
 
 /// How an atom's surroundings are described to the potential.
 ///
-/// The one word `preset = "standard"` serves any set of elements; cutoffs that are not given are chosen from the distance of
-/// nearest neighbours in the data.
+/// The one word `preset = "standard"` serves any set of elements; cutoffs that are not given are chosen from the density of
+/// the data.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DescriptorConfig {
     /// The functions that are there without being listed: `standard`, or `none` where `functions` lists them all.
     pub preset: Preset,
-    /// The cutoff radius of the preset's radial functions, a length; when absent, chosen from the nearest-neighbour distance.
+    /// The cutoff radius of the preset's radial functions, a length; when absent, 3.4 times the cube root of the volume per
+    /// atom in the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub radial_cutoff: Option<Length>,
-    /// The cutoff radius of the preset's angular functions, a length; when absent, chosen from the nearest-neighbour distance.
+    /// The cutoff radius of the preset's angular functions, a length; when absent, 1.6 times the cube root of the volume per
+    /// atom in the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub angular_cutoff: Option<Length>,
     /// The number of the preset's radial functions per neighbouring element.
     pub radial_count: usize,
-    /// The number of radial shapes that the preset's angular functions are made from.
+    /// The number of radial shapes that the preset's angular functions are made from: half of them narrow, half wide.
     pub angular_count: usize,
     /// The highest power of cos θ in the preset's angular functions, 1 to 6.
     pub angular_degree: usize,
@@ -38,7 +40,7 @@ impl Default for DescriptorConfig {
             preset: Preset::Standard,
             radial_cutoff: None,
             angular_cutoff: None,
-            radial_count: 20,
+            radial_count: 24,
             angular_count: 8,
             angular_degree: 4,
             cutoff_function: CutoffKind::default(),

@@ -7,7 +7,7 @@ use crate::linear::Vec3;
 use crate::potential::Labels;
 use crate::run::journal::Journal;
 use crate::run::records::ChainRecord;
-use crate::sampling::{Decision, Outcome, State, StepId, Task};
+use crate::sampling::{Decision, Outcome, Phase, State, StepId, Task};
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
@@ -137,6 +137,24 @@ impl Chain {
     /// The last step its journal held when it was opened.
     pub fn journalled_steps(&self) -> u64 {
         self.journalled
+    }
+
+    /// Where the trajectory file, whose last frame is of step `written`, lacks a frame (a power cut may take some), the replay
+    /// repeats trajectories from the last anchor before that frame.
+    pub fn repeat_missing_frames(&mut self, written: u64, every: u64, discard: u64) {
+        let mut sampled = 0;
+        let missing = self.replay.iter().find(|decision| {
+            sampled = if decision.phase == Phase::Sampling {
+                sampled + 1
+            } else {
+                0
+            };
+            every > 0 && sampled > discard && sampled.is_multiple_of(every) && decision.step > written
+        });
+        if let Some(missing) = missing {
+            let before = self.anchors.keys().filter(|step| **step <= missing.step);
+            self.last_anchor = before.max().copied();
+        }
     }
 
     /// Keeps a decision for the progress display.

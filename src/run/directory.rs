@@ -100,6 +100,13 @@ impl RunDirectory {
         Ok(())
     }
 
+    /// Whether a driver is at work here, as far as can be seen from outside.
+    pub fn is_locked(&self) -> bool {
+        // A directory that cannot be written to can still be looked at.
+        File::open(self.root.join("lock"))
+            .is_ok_and(|file| rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared).is_err())
+    }
+
     /// Takes the lock, or tells who holds it.
     pub fn lock(&self) -> Result<RunLock, RunError> {
         let path = self.root.join("lock");
@@ -115,7 +122,18 @@ impl RunDirectory {
             .open(&path)
             .map_err(fail)?;
         // The operating system drops the lock with the process, so a killed driver never leaves a stale one.
-        if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut free = false;
+        for attempt in 0..5 {
+            if attempt > 0 {
+                // `slmc status` and `slmc stop` hold the lock for a moment to see whether it is free.
+                std::thread::sleep(std::time::Duration::from_millis(40));
+            }
+            free = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok();
+            if free {
+                break;
+            }
+        }
+        if !free {
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
             return Err(RunError::Locked {

@@ -60,9 +60,9 @@ impl Fitter for NetworkFitter {
         })
     }
 
-    fn restore(&mut self, folder: &Path) -> Result<Arc<dyn Potential>, String> {
+    fn restore(&mut self, folder: &Path, validation_error: Option<f64>) -> Result<Arc<dyn Potential>, String> {
         let potential = NeuralPotential::load(folder).map_err(|error| error.to_string())?;
-        self.previous = Some((potential.clone(), None));
+        self.previous = Some((potential.clone(), validation_error));
         Ok(Arc::new(potential))
     }
 }

@@ -63,6 +63,25 @@ pub struct Opened<T> {
     pub records: Vec<T>,
     /// Bytes of a half-written last record that were cut off.
     pub dropped: usize,
+    /// Where the last record begins.
+    last_begins: u64,
+}
+
+impl<T> Opened<T> {
+    /// Takes the last record back, from memory and from the file.
+    pub fn cut_last(&mut self) -> Result<(), JournalError> {
+        if self.records.pop().is_some() {
+            self.journal
+                .file
+                .set_len(self.last_begins)
+                .map_err(|source| JournalError::Io {
+                    action: "shorten",
+                    path: self.journal.path.clone(),
+                    source,
+                })?;
+        }
+        Ok(())
+    }
 }
 
 /// An append-only file of records of one type.
@@ -106,8 +125,19 @@ fn unseal<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
     serde_json::from_slice(&whole).map_err(|error| error.to_string())
 }
 
+/// What a journal file holds.
+struct Content<T> {
+    records: Vec<T>,
+    /// Where the last whole record begins.
+    last_begins: usize,
+    /// Where it ends.
+    good: usize,
+    /// Bytes after that.
+    dropped: usize,
+}
+
 /// Reads all records, telling how many bytes at the end belong to a record cut short.
-fn read_records<T: DeserializeOwned>(path: &Path) -> Result<(Vec<T>, usize, usize), JournalError> {
+fn read_records<T: DeserializeOwned>(path: &Path) -> Result<Content<T>, JournalError> {
     let mut bytes = Vec::new();
     match File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
         Ok(_) => {}
@@ -121,7 +151,7 @@ fn read_records<T: DeserializeOwned>(path: &Path) -> Result<(Vec<T>, usize, usiz
         }
     }
     let mut records = Vec::new();
-    let mut good = 0;
+    let (mut good, mut last_begins) = (0, 0);
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate().peekable();
     while let Some((index, line)) = lines.next() {
         let last = lines.peek().is_none();
@@ -141,20 +171,31 @@ fn read_records<T: DeserializeOwned>(path: &Path) -> Result<(Vec<T>, usize, usiz
                 break;
             }
         }
+        last_begins = good;
         good += line.len();
     }
-    Ok((records, good, bytes.len() - good))
+    Ok(Content {
+        records,
+        last_begins,
+        good,
+        dropped: bytes.len() - good,
+    })
 }
 
 impl<T: Serialize + DeserializeOwned> Journal<T> {
     /// Reads the records of a journal without changing it; a half-written last one is left out.
     pub fn read(path: &Path) -> Result<Vec<T>, JournalError> {
-        Ok(read_records(path)?.0)
+        Ok(read_records(path)?.records)
     }
 
     /// Opens or creates a journal, verifies every record and cuts off a half-written last one.
     pub fn open(path: &Path, durability: Durability) -> Result<Opened<T>, JournalError> {
-        let (records, good, dropped) = read_records(path)?;
+        let Content {
+            records,
+            last_begins,
+            good,
+            dropped,
+        } = read_records(path)?;
         let fail = |source| JournalError::Io {
             action: "open for writing",
             path: path.to_owned(),
@@ -175,6 +216,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             },
             records,
             dropped,
+            last_begins: last_begins as u64,
         })
     }
 

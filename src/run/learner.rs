@@ -1,6 +1,5 @@
 //! When to retrain and when to freeze: a pure function of what the chains have labelled, so that a resumed run decides the same.
 
-use crate::run::records::Generation;
 use libm::erfc;
 
 /// The learning schedule.
@@ -33,12 +32,14 @@ pub enum Action {
 pub const WINDOW: usize = 20;
 
 impl Schedule {
-    /// What to do after a round, given the labels in the data set, the labels the newest network saw, its expected
-    /// total-energy error (eV) and whether the last [`WINDOW`] proposals were accepted.
+    /// What to do after a round, given the labels in the data set, the labels the newest training saw or sees (`None` before
+    /// the first), the expected total-energy error (eV) of the network that made the round's proposals, and whether the last
+    /// [`WINDOW`] proposals were accepted. A training under way must not be asked for its error: when it ends is the clock's.
     pub fn after_round(
         &self,
         labels: usize,
-        newest: Option<&Generation>,
+        trained_on: Option<usize>,
+        error: Option<f64>,
         thermal_energy: f64,
         recent: &[bool],
     ) -> Action {
@@ -46,10 +47,10 @@ impl Schedule {
         if labels + next_round > self.stop_after {
             return Action::Freeze;
         }
-        let Some(newest) = newest else {
+        let Some(trained_on) = trained_on else {
             return Action::Retrain;
         };
-        if let (Some(target), Some(error)) = (self.freeze_acceptance, newest.validation_error)
+        if let (Some(target), Some(error)) = (self.freeze_acceptance, error)
             && recent.len() >= WINDOW
         {
             let observed = recent.iter().filter(|accepted| **accepted).count() as f64 / recent.len() as f64;
@@ -59,7 +60,7 @@ impl Schedule {
             }
         }
         // While data are few each label counts: a quarter more data is worth a training.
-        let due = (newest.labels + self.retrain_every).min(newest.labels + newest.labels.div_ceil(4));
+        let due = trained_on + self.retrain_every.min(trained_on.div_ceil(4));
         if labels >= due { Action::Retrain } else { Action::Keep }
     }
 }
@@ -73,29 +74,6 @@ pub fn expected_acceptance(error: f64, thermal_energy: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sampling::TrajectoryPlan;
-
-    fn generation(labels: usize, error: f64) -> Generation {
-        Generation {
-            generation: 0,
-            block: 0,
-            labels,
-            after_round: 0,
-            from_round: 1,
-            frozen: false,
-            kept_previous: false,
-            validation_error: Some(error),
-            trajectory: TrajectoryPlan {
-                time_step: 1.0,
-                steps: 10,
-                segments: 1,
-                jitter: 0.0,
-                band: 1.0,
-            },
-            tuned_at: None,
-            reason: String::new(),
-        }
-    }
 
     #[test]
     fn the_budget_is_never_overdrawn() {
@@ -107,7 +85,7 @@ mod tests {
             chains: 4,
         };
         let mut labels = 12;
-        while schedule.after_round(labels, Some(&generation(labels, 1.0)), 0.025, &[]) != Action::Freeze {
+        while schedule.after_round(labels, Some(labels), Some(1.0), 0.025, &[]) != Action::Freeze {
             labels += 4;
         }
         // One more round may be under way when the freeze is decided.
@@ -123,22 +101,25 @@ mod tests {
             freeze_acceptance: Some(0.9),
             chains: 1,
         };
-        let good = generation(100, 0.001);
+        let good = Some(0.001);
         assert_eq!(
-            schedule.after_round(101, Some(&good), 0.025, &[true; WINDOW]),
+            schedule.after_round(101, Some(100), good, 0.025, &[true; WINDOW]),
             Action::Freeze
         );
         assert_eq!(
-            schedule.after_round(101, Some(&good), 0.025, &[false; WINDOW]),
+            schedule.after_round(101, Some(100), good, 0.025, &[false; WINDOW]),
             Action::Keep
         );
-        assert_eq!(schedule.after_round(101, Some(&good), 0.025, &[true; 3]), Action::Keep);
         assert_eq!(
-            schedule.after_round(125, Some(&good), 0.025, &[false; WINDOW]),
+            schedule.after_round(101, Some(100), good, 0.025, &[true; 3]),
+            Action::Keep
+        );
+        assert_eq!(
+            schedule.after_round(125, Some(100), good, 0.025, &[false; WINDOW]),
             Action::Retrain
         );
         assert_eq!(
-            schedule.after_round(101, Some(&generation(100, 0.1)), 0.025, &[true; WINDOW]),
+            schedule.after_round(101, Some(100), Some(0.1), 0.025, &[true; WINDOW]),
             Action::Keep
         );
     }

@@ -46,6 +46,11 @@ impl Outputs {
         })
     }
 
+    /// The step of the last frame in a chain's trajectory, 0 if there is none.
+    pub fn last_frame(&self, chain: usize) -> u64 {
+        self.trajectories.get(chain).map_or(0, |(_, _, last)| *last)
+    }
+
     /// A label: a proposal or a start, not a member of the ensemble, and its comment says so.
     pub fn label(
         &mut self,

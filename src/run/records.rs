@@ -85,9 +85,9 @@ impl LabelRecord {
 pub enum ChainRecord {
     /// A decided step.
     Decision(Decision),
-    /// The full state after a step, so that a resume need not go back further.
+    /// The full state after the step whose decision follows, so that a resume need not go back further.
     Anchor {
-        /// The step just decided.
+        /// The step.
         step: u64,
         /// Positions in Å.
         positions: Vec<Vec3>,

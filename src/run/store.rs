@@ -71,6 +71,11 @@ impl LabelStore {
         self.requests.get(id)
     }
 
+    /// Whether an unused answer is there.
+    pub fn has_reply(&self, id: &RequestId) -> bool {
+        self.replies.contains_key(id)
+    }
+
     /// Takes the answer out of memory, if it is there.
     pub fn take_reply(&mut self, id: &RequestId) -> Option<Reply> {
         let reply = self.replies.remove(id)?;

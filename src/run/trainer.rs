@@ -7,6 +7,7 @@ use crossbeam::channel::{Sender, unbounded};
 
 use crate::potential::Potential;
 use crate::run::learner::expected_acceptance;
+use crate::run::records::Generation;
 use crate::sampling::{Environment, TrajectoryPlan, tuning};
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
@@ -29,8 +30,12 @@ pub trait Fitter: Send {
     /// the fits before.
     fn fit(&mut self, frames: &[Arc<LabelledStructure>], seed: u64) -> Result<Fitted, String>;
 
-    /// Takes a stored generation as the last fit, from its folder.
-    fn restore(&mut self, folder: &std::path::Path) -> Result<Arc<dyn Potential>, String>;
+    /// Takes a stored generation as the last fit, from its folder and its journalled validation error.
+    fn restore(
+        &mut self,
+        folder: &std::path::Path,
+        validation_error: Option<f64>,
+    ) -> Result<Arc<dyn Potential>, String>;
 }
 
 /// A training to be done.
@@ -43,12 +48,12 @@ pub struct TrainRequest {
     pub seed: u64,
     /// Structures near equilibrium to tune from.
     pub starts: Vec<Structure>,
-    /// The trajectory in force.
-    pub current: TrajectoryPlan,
-    /// Labels in the data set when it was last tuned.
-    pub tuned_at: Option<usize>,
+    /// The total-energy error that the latest proposals of earlier networks showed, eV.
+    pub observed_error: Option<f64>,
     /// Whether this is the last generation before sampling.
     pub freeze: bool,
+    /// What the journal says of it, if it was trained before.
+    pub journalled: Option<Generation>,
     /// A stored folder to load instead of fitting.
     pub restore: Option<std::path::PathBuf>,
 }
@@ -86,28 +91,44 @@ impl Trainer {
         let (requests, queue) = unbounded::<TrainRequest>();
         let thread = thread::Builder::new().name("trainer".to_owned()).spawn(move || {
             let mut fitter = make();
+            // Trainings are done in order, so what was tuned last does not depend on when the driver heard of it.
+            let mut tuning = Tuning {
+                trajectory: initial,
+                tuned_at: None,
+                reason: String::new(),
+            };
             for request in queue {
                 let fitted = match (&mut fitter, &request.restore) {
                     (Err(error), _) => Err(error.clone()),
-                    (Ok(fitter), Some(folder)) => fitter.restore(folder).map(|potential| Fitted {
-                        potential,
-                        files: Vec::new(),
-                        validation_error: None,
-                        kept_previous: None,
-                    }),
+                    (Ok(fitter), Some(folder)) => {
+                        fitter.restore(folder, known_error(&request)).map(|potential| Fitted {
+                            potential,
+                            files: Vec::new(),
+                            validation_error: known_error(&request),
+                            kept_previous: None,
+                        })
+                    }
                     (Ok(fitter), None) => fitter.fit(&request.frames, request.seed),
                 };
-                let mut tuned_at = request.tuned_at;
-                let (trajectory, reason) = match (&fitted, &request.restore) {
-                    (Ok(fitted), None) => tune(&environment, &initial, range.as_ref(), &request, fitted, &mut tuned_at),
-                    _ => (request.current, String::new()),
-                };
+                match (&fitted, &request.journalled) {
+                    (_, Some(known)) => {
+                        tuning = Tuning {
+                            trajectory: known.trajectory,
+                            tuned_at: known.tuned_at,
+                            reason: known.reason.clone(),
+                        };
+                    }
+                    (Ok(fitted), None) => {
+                        tuning.reason = tune(&environment, &initial, range.as_ref(), &request, fitted, &mut tuning);
+                    }
+                    (Err(_), None) => {}
+                }
                 tell(TrainReply {
                     generation: request.generation,
                     fitted,
-                    trajectory,
-                    tuned_at,
-                    reason,
+                    trajectory: tuning.trajectory,
+                    tuned_at: tuning.tuned_at,
+                    reason: tuning.reason.clone(),
                 });
             }
         })?;
@@ -135,39 +156,60 @@ impl Drop for Trainer {
     }
 }
 
-/// Short single trajectories while the network is bad, the configured ones when it is fair, tuned ones when it is good.
+fn known_error(request: &TrainRequest) -> Option<f64> {
+    request.journalled.as_ref().and_then(|known| known.validation_error)
+}
+
+/// The trajectory in force and how it came about.
+struct Tuning {
+    trajectory: TrajectoryPlan,
+    /// Labels in the data set when it was last measured.
+    tuned_at: Option<usize>,
+    reason: String,
+}
+
+/// Short single trajectories while the network is bad, the configured ones when it is fair, tuned ones when it is good. Gives
+/// the reason.
 fn tune(
     environment: &Environment,
     initial: &TrajectoryPlan,
     range: Option<&tuning::Range>,
     request: &TrainRequest,
     fitted: &Fitted,
-    tuned_at: &mut Option<usize>,
-) -> (TrajectoryPlan, String) {
+    tuning: &mut Tuning,
+) -> String {
     let Some(range) = range else {
-        return (*initial, "as configured".to_owned());
+        tuning.trajectory = *initial;
+        return "as configured".to_owned();
     };
-    let expected = fitted
-        .validation_error
-        .map_or(0.0, |error| expected_acceptance(error, environment.thermal_energy));
-    if expected < 0.6 && !request.freeze {
-        let divisor = if expected < 0.3 { 4 } else { 1 };
-        let plan = TrajectoryPlan {
+    let acceptance =
+        |error: Option<f64>| error.map_or(0.0, |error| expected_acceptance(error, environment.thermal_energy));
+    let expected = acceptance(fitted.validation_error);
+    // Validation only knows the structures it has seen. Until proposals have shown how the network fares where its own trajectories
+    // lead, they stay short: a long one on a bad network may carry the chain out of a metastable basin.
+    let trusted = expected.min(acceptance(request.observed_error));
+    if trusted < 0.6 && !request.freeze {
+        let divisor = if trusted < 0.3 { 4 } else { 1 };
+        tuning.trajectory = TrajectoryPlan {
             steps: (initial.steps / divisor).max(1),
             segments: 1,
             ..*initial
         };
-        return (
-            plan,
-            format!(
-                "expected acceptance {expected:.2}: single trajectories of {} steps",
-                plan.steps
+        return match request.observed_error {
+            None => format!(
+                "no proposal has been seen yet: single trajectories of {} steps",
+                tuning.trajectory.steps
             ),
-        );
+            Some(_) => format!(
+                "acceptance {trusted:.2} to be expected: single trajectories of {} steps",
+                tuning.trajectory.steps
+            ),
+        };
     }
     // Measuring costs network steps; once the data have not doubled, what was measured still holds.
-    if !request.freeze && tuned_at.is_some_and(|labels| request.frames.len() < 2 * labels) {
-        return (request.current, "as tuned before".to_owned());
+    let still_holds = |labels: usize| request.frames.len() < 2 * labels;
+    if !request.freeze && tuning.tuned_at.is_some_and(still_holds) {
+        return "as tuned before".to_owned();
     }
     let correlation = tuning::energy_correlation(
         environment,
@@ -179,26 +221,22 @@ fn tune(
     );
     let chosen = correlation.and_then(|c| tuning::choose(&c, expected, initial.jitter, range));
     let Some(tuned) = chosen else {
-        return (
-            TrajectoryPlan {
-                steps: (initial.steps / 4).max(1),
-                segments: 1,
-                ..*initial
-            },
-            "network trajectories diverge: short ones".to_owned(),
-        );
-    };
-    *tuned_at = Some(request.frames.len());
-    (
-        TrajectoryPlan {
-            steps: tuned.steps,
-            segments: tuned.segments,
+        tuning.trajectory = TrajectoryPlan {
+            steps: (initial.steps / 4).max(1),
+            segments: 1,
             ..*initial
-        },
-        format!(
-            "{} segments of {} steps: on the network the potential energy keeps {:.2} of its deviation over a segment; \
-             with acceptance {expected:.2} expected, tau {:.2} in oracle calls",
-            tuned.segments, tuned.steps, tuned.correlation, tuned.tau
-        ),
+        };
+        return "network trajectories diverge: short ones".to_owned();
+    };
+    tuning.tuned_at = Some(request.frames.len());
+    tuning.trajectory = TrajectoryPlan {
+        steps: tuned.steps,
+        segments: tuned.segments,
+        ..*initial
+    };
+    format!(
+        "{} segments of {} steps: on the network the potential energy keeps {:.2} of its deviation over a segment; \
+         with acceptance {expected:.2} expected, tau {:.2} in oracle calls",
+        tuned.segments, tuned.steps, tuned.correlation, tuned.tau
     )
 }

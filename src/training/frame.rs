@@ -121,6 +121,12 @@ impl Frame {
             virial,
         }
     }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let numbers = self.pooled.len() + self.force_rows.len() + self.virial_rows.len() + self.forces.len();
+        8 * (numbers + self.blocks.iter().map(|block| block.values.len()).sum::<usize>())
+    }
 }
 
 /// Where each element's descriptors start among all P, with P itself last.

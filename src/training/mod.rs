@@ -1,18 +1,29 @@
 //! Training: from labelled structures to a potential, the linear path in closed form and the networks on what it leaves.
 
+mod adamw;
 mod algebra;
 mod config;
 mod frame;
+mod jacobian;
+mod kalman;
+mod loss;
+mod networks;
+mod prediction;
+mod problem;
 mod report;
 mod ridge;
 mod trainer;
 
 pub use config::{AdamwConfig, KalmanConfig, OptimiserConfig, TrainingConfig};
+pub use prediction::{FramePrediction, PartlyLabelled, Prediction, PredictionSummary, predict};
 pub use report::{Errors, FitReport, MemberReport, NetworkReport};
 pub use ridge::RidgeChoice;
 pub use trainer::Trainer;
 
-use crate::descriptor::DescriptorError;
+use std::sync::Arc;
+
+use crate::descriptor::{DescriptorConfig, DescriptorError};
+use crate::network::NetworkConfig;
 use crate::potential::{Labels, NeuralError, NeuralPotential};
 use crate::structure::Structure;
 
@@ -76,6 +87,11 @@ pub enum TrainingError {
         /// What it must be.
         rule: &'static str,
     },
+    /// Training broke down and there is no previous potential to keep.
+    #[error(
+        "training diverged and there is no previous potential to keep: lower the learning rate in [training.optimiser]"
+    )]
+    Diverged,
     /// Nothing to learn from.
     #[error("there is no labelled frame to train on")]
     NoFrames,
@@ -93,4 +109,16 @@ pub enum TrainingError {
     /// The fit gave numbers that are no potential.
     #[error("the fit gave no potential: {0}")]
     Potential(#[from] NeuralError),
+}
+
+/// Fits a potential to labelled frames from nothing, as `slmc train` does.
+pub fn offline(
+    frames: &[Arc<LabelledStructure>],
+    descriptor: DescriptorConfig,
+    network: NetworkConfig,
+    training: TrainingConfig,
+    seed: u64,
+    observer: &dyn Fn(Progress),
+) -> Result<Fit, TrainingError> {
+    Trainer::new(descriptor, network, training)?.fit(frames, None, seed, observer)
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::frame::Frame;
+use super::frame::{Frame, voigt};
 use super::ridge::RidgeChoice;
+use crate::potential::Labels;
+use crate::structure::Structure;
 
 /// Errors over a set of frames. Keys are absent where nothing was labelled.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -42,6 +44,18 @@ pub(super) struct Predicted {
     pub energy: f64,
     pub forces: Vec<f64>,
     pub virial: Vec<f64>,
+}
+
+impl Predicted {
+    /// What a potential says of a structure.
+    pub fn new(labels: Labels, structure: &Structure) -> Self {
+        let volume = structure.cell.volume();
+        Self {
+            energy: labels.energy,
+            forces: labels.forces.into_iter().flatten().flatten().collect(),
+            virial: labels.stress.iter().flat_map(voigt).map(|s| s * volume).collect(),
+        }
+    }
 }
 
 /// Sums of differences, of their absolute values and squares.

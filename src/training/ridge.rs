@@ -83,11 +83,6 @@ impl HeldOut {
     pub fn energy_error(&self) -> f64 {
         (self.energy / self.energies.max(1.0)).sqrt()
     }
-
-    /// Root mean square error of a force component, eV/Å.
-    pub fn force_error(&self) -> f64 {
-        (self.force / self.forces.max(1.0)).sqrt()
-    }
 }
 
 /// The rows whose normal equations grow with the frames.
@@ -306,8 +301,8 @@ impl<'a> Ridge<'a> {
         errors
     }
 
-    /// The choice with the smallest cross-validated error of the total energy, and that error.
-    pub fn choose(&self) -> (RidgeChoice, HeldOut) {
+    /// The choice with the smallest cross-validated error of the total energy.
+    pub fn choose(&self) -> RidgeChoice {
         let folds = self.grams.len().min(self.frames.len());
         let labelled_forces = self.emphasis[1] > 0.0 && self.forces.iter().any(|sums| sums.count > 0.0);
         let energy_ladder: &[f64] = if labelled_forces && self.emphasis[0] > 0.0 {
@@ -321,7 +316,7 @@ impl<'a> Ridge<'a> {
             regularisation: 1e-6,
         };
         if folds < 2 {
-            return (fallback, HeldOut::default());
+            return fallback;
         }
         let tasks: Vec<(f64, usize)> = energy_ladder
             .iter()
@@ -345,7 +340,7 @@ impl<'a> Ridge<'a> {
                     .collect()
             })
             .collect();
-        let mut best: Option<(f64, RidgeChoice, HeldOut)> = None;
+        let mut best: Option<(f64, RidgeChoice)> = None;
         for (index, energy_weight) in energy_ladder.iter().enumerate() {
             for (rung, regularisation) in regularisations().enumerate() {
                 let mut sum = HeldOut::default();
@@ -362,17 +357,17 @@ impl<'a> Ridge<'a> {
                     }
                 }
                 let score = sum.energy_error();
-                if complete && score.is_finite() && best.as_ref().is_none_or(|(least, ..)| score < *least) {
+                if complete && score.is_finite() && best.as_ref().is_none_or(|(least, _)| score < *least) {
                     let choice = RidgeChoice {
                         energy_weight: *energy_weight,
                         stress_weight: STRESS_WEIGHT,
                         regularisation,
                     };
-                    best = Some((score, choice, sum));
+                    best = Some((score, choice));
                 }
             }
         }
-        best.map_or((fallback, HeldOut::default()), |(_, choice, errors)| (choice, errors))
+        best.map_or(fallback, |(_, choice)| choice)
     }
 }
 
@@ -383,7 +378,7 @@ const STRESS_WEIGHT: f64 = 0.1;
 
 /// Candidate regularisations, the strongest first.
 fn regularisations() -> impl Iterator<Item = f64> {
-    (2..=13).map(|power| 10.0_f64.powi(-power))
+    (3..=15).map(|power| 10.0_f64.powi(-power))
 }
 
 fn mean_diagonal(matrix: &Array2<f64>) -> f64 {
@@ -411,5 +406,156 @@ fn project_out(compositions: &Array2<f64>, rows: &mut Array2<f64>, targets: &mut
                 targets[index] -= d * mean;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+    use crate::rng::{Purpose, stream};
+
+    /// Random frames of two elements and five descriptors, of changing composition.
+    fn frames(generator: &mut impl rand::Rng) -> Vec<Frame> {
+        (0..11)
+            .map(|index| {
+                let counts = vec![2.0 + f64::from(index % 3), 1.0];
+                let atoms = (counts[0] + counts[1]) as usize;
+                let mut random = |rows| Array2::from_shape_fn((rows, 5), |_| generator.random::<f64>() - 0.5);
+                let (force_rows, virial_rows) = (random(3 * atoms), random(6));
+                let pooled = random(1).into_raw_vec_and_offset().0;
+                let mut number = || generator.random::<f64>() - 0.5;
+                Frame {
+                    atoms,
+                    volume: Some(10.0),
+                    element_of: Vec::new(),
+                    blocks: Vec::new(),
+                    pooled,
+                    energy: -1e5 + number(),
+                    forces: (0..3 * atoms).map(|_| number()).collect(),
+                    virial: (0..6).map(|_| number()).collect(),
+                    counts,
+                    force_rows,
+                    virial_rows,
+                }
+            })
+            .collect()
+    }
+
+    /// The objective written out row by row, held-out frames excluded.
+    fn objective(
+        frames: &[&Frame],
+        (shift, factor): (&[f64], &[f64]),
+        choice: &RidgeChoice,
+        lambda: f64,
+        coefficients: &[f64],
+        references: &[f64],
+    ) -> f64 {
+        let (mut energy, mut force, mut forces, mut virial, mut virials) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        for frame in frames {
+            let mut error = frame.energy - references[0] * frame.counts[0] - references[1] * frame.counts[1];
+            for p in 0..5 {
+                let count = frame.counts[usize::from(p >= 3)];
+                error -= coefficients[p] * factor[p] * (frame.pooled[p] - count * shift[p]);
+            }
+            energy += error * error / frame.atoms as f64;
+            let residual = |rows: &Array2<f64>, targets: &[f64]| -> f64 {
+                let error = |(row, t): (usize, &f64)| {
+                    let value: f64 = (0..5).map(|p| rows[[row, p]] * factor[p] * coefficients[p]).sum();
+                    (t - value) * (t - value)
+                };
+                targets.iter().enumerate().map(error).sum()
+            };
+            force += residual(&frame.force_rows, &frame.forces);
+            forces += frame.forces.len() as f64;
+            virial += residual(&frame.virial_rows, &frame.virial) / frame.atoms as f64;
+            virials += 6.0;
+        }
+        let penalty: f64 = coefficients.iter().map(|c| c * c).sum();
+        choice.energy_weight * energy / frames.len() as f64
+            + force / forces
+            + choice.stress_weight * virial / virials
+            + lambda * penalty
+    }
+
+    #[test]
+    fn the_solution_minimises_the_objective_written_out() {
+        let mut generator = stream(2, 0, 0, Purpose::Training);
+        let frames = frames(&mut generator);
+        let folds = 3;
+        let mut grams = vec![Gram::empty(5); folds];
+        for (index, frame) in frames.iter().enumerate() {
+            grams[index % folds].add(frame);
+        }
+        let shift = [0.1, -0.2, 0.3, 0.0, 0.5];
+        let factor = [1.0, 2.0, 0.5, 3.0, 0.7];
+        let targets = Targets {
+            energies: frames.iter().map(|frame| frame.energy).collect(),
+            forces: frames.iter().map(|frame| frame.forces.clone()).collect(),
+            virials: frames.iter().map(|frame| frame.virial.clone()).collect(),
+        };
+        let ridge = Ridge::new(&frames, &grams, (&shift, &factor), &[0, 3, 5], &targets, [1.0; 3]);
+        let choice = RidgeChoice {
+            energy_weight: 3.0,
+            stress_weight: 0.2,
+            regularisation: 1e-2,
+        };
+        for held_out in [None, Some(1)] {
+            let solution = ridge.solve(held_out, &choice);
+            let kept: Vec<&Frame> = (0..frames.len())
+                .filter(|index| held_out != Some(index % folds))
+                .map(|index| &frames[index])
+                .collect();
+            let (matrix, _) = ridge.normal_equations(held_out, choice.energy_weight, choice.stress_weight);
+            let lambda = choice.regularisation * mean_diagonal(&matrix);
+            let value = |coefficients: &[f64], references: &[f64]| {
+                objective(&kept, (&shift, &factor), &choice, lambda, coefficients, references)
+            };
+            let least = value(&solution.coefficients, &solution.references);
+            for index in 0..7 {
+                for step in [1e-3, -1e-3] {
+                    let (mut coefficients, mut references) =
+                        (solution.coefficients.clone(), solution.references.clone());
+                    if index < 5 {
+                        coefficients[index] += step;
+                    } else {
+                        references[index - 5] += step;
+                    }
+                    // A parabola's minimum: both neighbours are higher, by the same amount.
+                    let rise = value(&coefficients, &references) - least;
+                    let mut mirrored = (solution.coefficients.clone(), solution.references.clone());
+                    if index < 5 {
+                        mirrored.0[index] -= step;
+                    } else {
+                        mirrored.1[index - 5] -= step;
+                    }
+                    let other = value(&mirrored.0, &mirrored.1) - least;
+                    assert!(
+                        rise > 0.0 && (rise - other).abs() < 1e-3 * rise,
+                        "{index}: {rise} {other}"
+                    );
+                }
+            }
+            // The control: a fit with other weights is no minimum of this objective.
+            let wrong = ridge.solve(
+                held_out,
+                &RidgeChoice {
+                    energy_weight: 30.0,
+                    ..choice
+                },
+            );
+            assert!(value(&wrong.coefficients, &wrong.references) > least + 1e-9);
+        }
+    }
+
+    #[test]
+    fn constant_composition_gives_the_shortest_reference_energies() {
+        let compositions = Array2::from_shape_fn((4, 2), |(_, element)| if element == 0 { 1.0 } else { 2.0 });
+        let references = minimum_norm(&compositions, &[-10.0; 4]);
+        assert!(
+            (references[0] + 2.0).abs() < 1e-12 && (references[1] + 4.0).abs() < 1e-12,
+            "{references:?}"
+        );
     }
 }

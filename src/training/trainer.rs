@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::algebra::product;
 use super::frame::{Frame, features, offsets};
-use super::report::{Errors, Predicted};
-use super::ridge::{Gram, Ridge, Solution, Targets};
+use super::jacobian::Jacobians;
+use super::problem::{Problem, labels, less, solve};
+use super::report::Predicted;
+use super::ridge::Gram;
 use super::{Fit, FitReport, LabelledStructure, Progress, Stage, TrainingConfig, TrainingError};
 use crate::descriptor::{Descriptor, DescriptorConfig};
 use crate::network::NetworkConfig;
-use crate::potential::{NeuralPotential, Scaling};
+use crate::potential::NeuralPotential;
 use crate::structure::{Species, Structure};
 
 /// Fits potentials. Between fits it keeps descriptors and Gram matrices of the frames seen; a new trainer gives the same
@@ -24,10 +25,12 @@ pub struct Trainer {
 }
 
 /// What is kept of the frames, valid for one descriptor.
-struct Cache {
-    descriptor: Descriptor,
-    frames: Vec<Frame>,
-    grams: Vec<Gram>,
+pub(super) struct Cache {
+    pub descriptor: Descriptor,
+    pub frames: Vec<Frame>,
+    /// The first frames' derivatives, as many as the memory budget holds; only where networks need them.
+    pub jacobians: Vec<Option<Jacobians>>,
+    pub grams: Vec<Gram>,
 }
 
 impl Trainer {
@@ -59,89 +62,84 @@ impl Trainer {
         seed: u64,
         observer: &dyn Fn(Progress),
     ) -> Result<Fit, TrainingError> {
-        let _ = (seed, &self.network);
-        self.gather(frames, previous, observer)?;
+        let with_networks = !self.network.hidden.is_empty()
+            && frames.len() > self.training.folds
+            && (!self.training.linear || frames.len() >= self.training.networks_after);
+        self.gather(frames, previous, with_networks, observer)?;
         let cache = self.cache.as_ref().ok_or(TrainingError::NoFrames)?;
-        let offsets = offsets(&cache.descriptor);
-        let (shift, factor) = scaling(&cache.frames, &offsets);
-        let emphasis = [
-            self.training.energy_weight,
-            self.training.force_weight,
-            self.training.stress_weight,
-        ];
-        let targets = labels(&cache.frames);
-        let ridge = Ridge::new(
-            &cache.frames,
-            &cache.grams,
-            (&shift, &factor),
-            &offsets,
-            &targets,
-            emphasis,
-        );
-        let progress = |done| Progress {
+        let mut notes = Vec::new();
+        if let Some(previous) = previous
+            && previous.descriptor != cache.descriptor
+        {
+            notes.push("the previous potential does not know all elements: started anew".to_owned());
+        }
+        let previous = previous.filter(|previous| previous.descriptor == cache.descriptor);
+        let problem = Problem::new(&self.training, &self.network, cache, frames);
+        let linear_progress = |done| Progress {
             stage: Stage::Linear,
             done,
             total: 1,
             energy_error_std: None,
         };
-        observer(progress(0));
-        let choice = self.training.linear.then(|| ridge.choose().0);
-        let solve = |held_out| match &choice {
-            Some(choice) => ridge.solve(held_out, choice),
-            None => ridge.references_only(held_out),
-        };
-        let solution = solve(None);
-        let predict = |frame: &Frame, solution: &Solution| predict_linear(frame, solution, (&shift, &factor), &offsets);
-        let train: Vec<Predicted> = cache.frames.par_iter().map(|frame| predict(frame, &solution)).collect();
-        let folds = cache.grams.len();
-        let held_out: Vec<Solution> = (0..folds.min(cache.frames.len()))
-            .into_par_iter()
-            .map(|fold| solve(Some(fold)))
-            .collect();
-        let validation: Vec<Predicted> = cache
-            .frames
-            .par_iter()
-            .enumerate()
-            .map(|(index, frame)| predict(frame, &held_out[index % folds]))
-            .collect();
-        let names: Vec<String> = cache.descriptor.elements().iter().map(ToString::to_string).collect();
-        let validation = Errors::measure(cache.frames.iter().zip(&validation), &names);
+        observer(linear_progress(0));
+        let targets = labels(&cache.frames);
+        let ridge = problem.ridge(&targets);
+        let choice = self.training.linear.then(|| ridge.choose());
+        let held_out = problem.held_out(&ridge, choice.as_ref());
+        let without = problem.errors(held_out.iter().enumerate());
         observer(Progress {
-            energy_error_std: Some(validation.energy_error_std),
-            ..progress(1)
+            energy_error_std: Some(without.energy_error_std),
+            ..linear_progress(1)
         });
+
+        let mut outcome = None;
+        if with_networks {
+            outcome = Some(problem.train_networks(&held_out, choice.as_ref(), previous, seed, observer, &mut notes)?);
+        } else if !self.network.hidden.is_empty() {
+            notes.push(format!(
+                "no networks yet: {} labels, networks are trained from {} on",
+                frames.len(),
+                self.training.networks_after.max(self.training.folds + 1)
+            ));
+        }
+        let members = match &mut outcome {
+            Some(outcome) if outcome.report.kept => std::mem::take(&mut outcome.members),
+            _ => Vec::new(),
+        };
+        if members.is_empty() && !self.training.linear {
+            return problem.keep_previous(previous, notes);
+        }
+
+        // The linear path once more, on all frames, given the networks.
+        let corrections = problem.mean_prediction(&members);
+        let rest = less(&targets, &corrections);
+        let solution = solve(&problem.ridge(&rest), None, choice.as_ref());
+        let fitted: Vec<Predicted> = (0..cache.frames.len())
+            .into_par_iter()
+            .map(|index| problem.predict(index, &solution, &corrections[index]))
+            .collect();
+        let per_element = |values: &[f64]| problem.per_element(values);
+        let potential = NeuralPotential::new(
+            cache.descriptor.clone(),
+            problem.scaling.clone(),
+            solution.references.clone(),
+            self.training.linear.then(|| per_element(&solution.coefficients)),
+            members,
+        )?;
+        let validation = match outcome.as_ref().map(|outcome| &outcome.report) {
+            Some(networks) if networks.kept => networks.members[0].with.clone(),
+            _ => without,
+        };
         let report = FitReport {
             labels: cache.frames.len(),
             atoms: cache.frames.iter().map(|frame| frame.atoms).sum(),
-            functions: names
-                .iter()
-                .enumerate()
-                .map(|(element, name)| (name.clone(), cache.descriptor.count(element)))
-                .collect(),
+            functions: problem.functions(),
             linear: choice,
-            networks: None,
-            train: Errors::measure(cache.frames.iter().zip(&train), &names),
+            networks: outcome.map(|outcome| outcome.report),
+            train: problem.errors(fitted.iter().enumerate()),
             validation,
-            notes: Vec::new(),
+            notes,
         };
-        let per_element = |values: &[f64]| -> Vec<Vec<f64>> {
-            offsets
-                .windows(2)
-                .map(|pair| values[pair[0]..pair[1]].to_vec())
-                .collect()
-        };
-        let scaling = per_element(&shift)
-            .into_iter()
-            .zip(per_element(&factor))
-            .map(|(shift, factor)| Scaling { shift, factor })
-            .collect();
-        let potential = NeuralPotential::new(
-            cache.descriptor.clone(),
-            scaling,
-            solution.references.clone(),
-            self.training.linear.then(|| per_element(&solution.coefficients)),
-            Vec::new(),
-        )?;
         Ok(Fit { potential, report })
     }
 
@@ -150,6 +148,7 @@ impl Trainer {
         &mut self,
         labelled: &[Arc<LabelledStructure>],
         previous: Option<&NeuralPotential>,
+        with_networks: bool,
         observer: &dyn Fn(Progress),
     ) -> Result<(), TrainingError> {
         if labelled.is_empty() {
@@ -182,6 +181,7 @@ impl Trainer {
         let cache = self.cache.get_or_insert_with(|| Cache {
             descriptor,
             frames: Vec::new(),
+            jacobians: Vec::new(),
             grams: vec![Gram::empty(columns); folds],
         });
         // A few frames at a time, so that not all derivatives are in memory at once.
@@ -194,11 +194,22 @@ impl Trainer {
                 energy_error_std: None,
             });
             let descriptor = &cache.descriptor;
-            let new: Vec<Frame> = chunk
+            let new: Vec<(Frame, Option<Jacobians>)> = chunk
                 .par_iter()
-                .map(|frame| Frame::new(descriptor, frame, &features(descriptor, &frame.structure)))
+                .map(|frame| {
+                    let features = features(descriptor, &frame.structure);
+                    let jacobians = with_networks.then(|| Jacobians::new(&features, descriptor.elements().len()));
+                    (Frame::new(descriptor, frame, &features), jacobians)
+                })
                 .collect();
-            cache.frames.extend(new);
+            for (frame, jacobians) in new {
+                cache.frames.push(frame);
+                cache.jacobians.push(jacobians);
+            }
+            cache.keep_within(self.training.memory_budget << 20);
+        }
+        if with_networks {
+            cache.complete(&labelled[..known], self.training.memory_budget << 20);
         }
         let frames = &cache.frames;
         cache.grams.par_iter_mut().enumerate().for_each(|(fold, gram)| {
@@ -209,6 +220,45 @@ impl Trainer {
             }
         });
         Ok(())
+    }
+}
+
+impl Cache {
+    /// Drops derivatives from the first frame on that does not fit into the budget in bytes.
+    fn keep_within(&mut self, budget: usize) {
+        let mut used: usize = self.frames.iter().map(Frame::bytes).sum();
+        for jacobians in &mut self.jacobians {
+            used += jacobians.as_ref().map_or(0, Jacobians::bytes);
+            if used > budget {
+                *jacobians = None;
+            }
+        }
+    }
+
+    /// Computes the derivatives of earlier frames that were not needed so far, while the budget lasts.
+    fn complete(&mut self, labelled: &[Arc<LabelledStructure>], budget: usize) {
+        let frames: usize = self.frames.iter().map(Frame::bytes).sum();
+        for start in (0..labelled.len()).step_by(16) {
+            let held: usize = self.jacobians.iter().flatten().map(Jacobians::bytes).sum();
+            if frames + held > budget {
+                break;
+            }
+            let missing: Vec<usize> = (start..labelled.len().min(start + 16))
+                .filter(|index| self.jacobians[*index].is_none())
+                .collect();
+            let descriptor = &self.descriptor;
+            let new: Vec<Jacobians> = missing
+                .par_iter()
+                .map(|index| {
+                    let features = features(descriptor, &labelled[*index].structure);
+                    Jacobians::new(&features, descriptor.elements().len())
+                })
+                .collect();
+            for (index, jacobians) in missing.into_iter().zip(new) {
+                self.jacobians[index] = Some(jacobians);
+            }
+        }
+        self.keep_within(budget);
     }
 }
 
@@ -257,71 +307,4 @@ fn network_is_valid(network: &NetworkConfig, training: &TrainingConfig) -> Resul
         return fail("committee", "0".to_owned(), "must be at least 1");
     }
     Ok(())
-}
-
-/// The labels as targets.
-fn labels(frames: &[Frame]) -> Targets {
-    Targets {
-        energies: frames.iter().map(|frame| frame.energy).collect(),
-        forces: frames.iter().map(|frame| frame.forces.clone()).collect(),
-        virials: frames.iter().map(|frame| frame.virial.clone()).collect(),
-    }
-}
-
-/// Shift and factor that give every function mean 0 and variance 1 over the atoms of its element; a function that does
-/// not vary is multiplied by 0.
-fn scaling(frames: &[Frame], offsets: &[usize]) -> (Vec<f64>, Vec<f64>) {
-    let columns = offsets.last().copied().unwrap_or(0);
-    let (mut shift, mut factor) = (vec![0.0; columns], vec![0.0; columns]);
-    for (element, pair) in offsets.windows(2).enumerate() {
-        let rows = || frames.iter().flat_map(|frame| frame.blocks[element].values.rows());
-        let count = rows().count() as f64;
-        if count == 0.0 {
-            continue;
-        }
-        let shift = &mut shift[pair[0]..pair[1]];
-        for row in rows() {
-            for (sum, value) in shift.iter_mut().zip(row) {
-                *sum += value / count;
-            }
-        }
-        let mut variance = vec![0.0; shift.len()];
-        let mut square = vec![0.0; shift.len()];
-        for row in rows() {
-            for (f, value) in row.iter().enumerate() {
-                variance[f] += (value - shift[f]) * (value - shift[f]) / count;
-                square[f] += value * value / count;
-            }
-        }
-        let largest = square.iter().copied().fold(0.0, f64::max);
-        for (f, factor) in factor[pair[0]..pair[1]].iter_mut().enumerate() {
-            // Below this a function is rounding noise, beside itself or beside the others.
-            if variance[f] > 1e-20 * square[f] && variance[f] > 1e-24 * largest {
-                *factor = 1.0 / variance[f].sqrt();
-            }
-        }
-    }
-    (shift, factor)
-}
-
-/// What the linear path says of a frame.
-fn predict_linear(
-    frame: &Frame,
-    solution: &Solution,
-    (shift, factor): (&[f64], &[f64]),
-    offsets: &[usize],
-) -> Predicted {
-    let raw: Vec<f64> = solution.coefficients.iter().zip(factor).map(|(c, f)| c * f).collect();
-    let mut energy = 0.0;
-    for (element, pair) in offsets.windows(2).enumerate() {
-        energy += frame.counts[element] * solution.references[element];
-        for p in pair[0]..pair[1] {
-            energy += (frame.pooled[p] - frame.counts[element] * shift[p]) * raw[p];
-        }
-    }
-    Predicted {
-        energy,
-        forces: product(&frame.force_rows, &raw),
-        virial: product(&frame.virial_rows, &raw),
-    }
 }

@@ -42,6 +42,18 @@ impl Driver {
     }
 
     pub(super) fn no_oracle(&mut self) -> RunError {
+        // The workers are gone, but their last words may still lie in the channel.
+        let unread: Vec<Happening> = self.happenings.1.try_iter().collect();
+        for happening in unread {
+            match happening {
+                Happening::Pool(PoolEvent::OpenFailed { error, .. }) if self.last_failure.is_none() => {
+                    self.last_failure = Some(error);
+                }
+                other => {
+                    let _ = self.happenings.0.send(other);
+                }
+            }
+        }
         RunError::Oracle {
             path: self.directory.root().to_owned(),
             source: self.last_failure.take().unwrap_or(OracleError::Fatal {
@@ -101,8 +113,39 @@ impl Driver {
             }) => {
                 self.in_flight -= 1;
                 self.longest_label = self.longest_label.max(seconds);
-                self.check_fingerprint(fingerprint)?;
+                // An oracle that failed may not have learned all of what it is.
+                if !matches!(answer, Answer::Failed(_)) {
+                    self.check_fingerprint(fingerprint)?;
+                }
                 self.replied(id, answer, seconds)
+            }
+        }
+    }
+
+    /// Journals answers that came while the run was failing: what is labelled is not labelled again.
+    pub(super) fn keep_late_answers(&mut self) {
+        while let Ok(happening) = self.happenings.1.try_recv() {
+            let Happening::Pool(PoolEvent::Reply {
+                id,
+                answer,
+                fingerprint,
+                ..
+            }) = happening
+            else {
+                continue;
+            };
+            let (reply, reason) = match answer {
+                Answer::Labels(labels) => (Reply::Labels(labels), String::new()),
+                Answer::Unphysical(reason) => (Reply::Unphysical, reason),
+                Answer::Failed(_) => continue,
+            };
+            let recorded = match self.chains.get(id.chain as usize).map(|chain| &chain.activity) {
+                Some(Activity::Waiting { id: step, .. }) if !id.bootstrap => self.recorded(step.phase),
+                _ => id.bootstrap,
+            };
+            if recorded && fingerprint == self.header.fingerprint {
+                // The error that ends the run is the one to tell of.
+                let _ = self.store.record_reply(id, &reply, &reason);
             }
         }
     }

@@ -36,6 +36,14 @@ pub enum RunError {
         /// What does not fit, and what to do.
         reason: String,
     },
+    /// `--relearn` where there is nothing to thaw.
+    #[error("there is nothing to thaw in {path}: {reason}")]
+    NothingToThaw {
+        /// The run directory.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// No oracle worker is left.
     #[error("no oracle is left to label with; mend it and continue with `slmc resume {path}`")]
     Oracle {
@@ -46,8 +54,9 @@ pub enum RunError {
     },
     /// Too many structures without an answer.
     #[error(
-        "the oracle gave no answer for {count} structures, more than the {limit} that `limits.max-unphysical` allows; look at the kept \
-         folders in jobs/, then raise the limit or mend the oracle and continue with `slmc resume {path}`"
+        "the oracle gave no answer for {count} structures, more than the {limit} that `pool.max-unphysical` allows; look at the kept \
+         folders in jobs/, then mend the oracle and continue with `slmc resume {path}`, or \
+         raise the limit by `slmc resume {path} --set pool.max-unphysical=N`"
     )]
     Unphysical {
         /// The run directory.

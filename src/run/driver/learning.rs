@@ -36,18 +36,15 @@ impl Driver {
         let journalled = self.journalled_generations.get(generation as usize).cloned();
         let folder = self.directory.potential(generation);
         let restore = journalled.as_ref().map(|_| folder).filter(|folder| folder.exists());
-        let current = self
-            .generations
-            .last()
-            .map_or(self.plan.trajectory, |generation| generation.trajectory);
+        let from_round = journalled.as_ref().map_or(from_round, |known| known.from_round);
         let request = TrainRequest {
             generation,
             frames: self.frames.clone(),
             seed: self.plan.environment.seed,
             starts: self.settled.clone(),
-            current,
-            tuned_at: self.generations.last().and_then(|generation| generation.tuned_at),
+            observed_error: self.observed_error(),
             freeze,
+            journalled: journalled.clone(),
             restore,
         };
         self.pending_training.push_back(PendingTraining {
@@ -69,6 +66,14 @@ impl Driver {
         }
         self.in_flight += 1;
         Ok(())
+    }
+
+    /// The standard deviation of the total-energy error that the latest proposals show, eV: the disagreement between the two ends of
+    /// a proposal has twice its variance.
+    fn observed_error(&self) -> Option<f64> {
+        let count = self.disagreements.len();
+        let squares: f64 = self.disagreements.iter().map(|change| change * change).sum();
+        (count >= WINDOW / 4).then(|| (0.5 * squares / count as f64).sqrt())
     }
 
     pub(super) fn trained(&mut self, reply: TrainReply) -> Result<(), RunError> {
@@ -110,11 +115,29 @@ impl Driver {
             generation
         };
         self.networks.insert(generation.generation, fitted.potential);
-        // A chain that lags behind may still ask for the last few.
-        let keep = generation.generation.saturating_sub(3);
-        self.networks.retain(|number, _| *number >= keep);
         self.generations.push(generation);
+        // A chain that lags behind may still ask for the network of the first round that is not complete.
+        let oldest = self.in_force(self.rounds + 1).map_or(0, |oldest| oldest.generation);
+        self.networks.retain(|number, _| *number >= oldest);
         Ok(())
+    }
+
+    /// The trained generation that proposes in a round of the present block; a thawed run goes on with the network it had.
+    pub(super) fn in_force(&self, round: u64) -> Option<&Generation> {
+        self.generations
+            .iter()
+            .rfind(|generation| generation.block < self.block || generation.from_round <= round)
+    }
+
+    /// What the journal says was done after a round, so that a replay does not depend on keys that `--relearn` may change.
+    fn journalled_action(&self, round: u64) -> Option<Action> {
+        let next = self
+            .journalled_generations
+            .get(self.generations.len() + self.pending_training.len())?;
+        if next.block == self.block && next.after_round == round {
+            return Some(if next.frozen { Action::Freeze } else { Action::Retrain });
+        }
+        (next.block > self.block || next.after_round > round).then_some(Action::Keep)
     }
 
     /// Takes complete rounds into the data set, in order, and lets the schedule decide.
@@ -136,12 +159,15 @@ impl Driver {
                 if let Some(brought) = self.early.remove(&(round, chain)) {
                     self.settled[chain] = brought.settled;
                     self.recent.extend(brought.accepted);
+                    self.disagreements.extend(brought.disagreement);
                     self.frames.extend(brought.frames);
                     self.labels_before_sampling += brought.labels;
                 }
             }
             let excess = self.recent.len().saturating_sub(WINDOW.max(self.chains.len()));
             self.recent.drain(..excess);
+            let excess = self.disagreements.len().saturating_sub(WINDOW / 2);
+            self.disagreements.drain(..excess);
             self.rounds = round;
             if round < self.bootstrap_trajectories() {
                 continue;
@@ -149,25 +175,21 @@ impl Driver {
             let ProposalSource::Learned(learning) = &self.plan.proposal else {
                 return Ok(());
             };
-            let newest = match self.pending_training.back() {
-                // A training under way counts as done with its labels; its error is not known yet.
-                Some(pending) => pending.journalled.clone().or_else(|| {
-                    Some(Generation {
-                        labels: pending.labels,
-                        validation_error: None,
-                        ..self.generations.last()?.clone()
-                    })
-                }),
-                None => self.generations.last().cloned(),
-            };
+            let newest = self.pending_training.back().map(|pending| pending.labels);
+            let trained_on = newest.or_else(|| self.generations.last().map(|generation| generation.labels));
             let schedule = learning.schedule;
-            let action = schedule.after_round(
-                self.labels_before_sampling as usize,
-                newest.as_ref(),
-                self.plan.environment.thermal_energy,
-                &self.recent,
-            );
-            let from_round = round + schedule.lag + 1;
+            let action = self.journalled_action(round).unwrap_or_else(|| {
+                schedule.after_round(
+                    self.labels_before_sampling as usize,
+                    trained_on,
+                    self.in_force(round).and_then(|generation| generation.validation_error),
+                    self.plan.environment.thermal_energy,
+                    &self.recent,
+                )
+            });
+            // Without a network there is nothing to overlap the first training with.
+            let lag = if trained_on.is_none() { 0 } else { schedule.lag };
+            let from_round = round + lag + 1;
             match action {
                 Action::Keep => {}
                 Action::Retrain => self.train(round, from_round, false)?,
@@ -204,6 +226,7 @@ impl Driver {
             .extend(early.into_values().flat_map(|brought| brought.frames));
         self.rounds = 0;
         self.recent.clear();
+        self.disagreements.clear();
         self.ess_reached = None;
         self.labels_before_sampling = self.labels_spent();
         if let ProposalSource::Learned(learning) = &mut self.plan.proposal {

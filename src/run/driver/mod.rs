@@ -73,6 +73,8 @@ struct Contribution {
     labels: u64,
     /// Whether a network's proposal was accepted; `None` for hybrid Monte Carlo on the oracle.
     accepted: Option<bool>,
+    /// How far oracle and network disagree on the energy change of the proposal, eV.
+    disagreement: Option<f64>,
     /// Where the chain stood after it.
     settled: Structure,
 }
@@ -102,6 +104,8 @@ pub struct Driver {
     /// Latest accepted structures, to tune from.
     settled: Vec<Structure>,
     recent: Vec<bool>,
+    /// Disagreements of the latest proposals, eV.
+    disagreements: Vec<f64>,
     generations: Vec<Generation>,
     networks: BTreeMap<u32, Arc<dyn Potential>>,
     journalled_generations: Vec<Generation>,
@@ -123,6 +127,7 @@ pub struct Driver {
     last_failure: Option<OracleError>,
     ess_reached: Option<f64>,
     out_of_time: bool,
+    stopping: bool,
 }
 
 impl Driver {
@@ -169,8 +174,12 @@ impl Driver {
         let mut chains = Vec::new();
         let mut dropped = dropped_labels + learning.dropped;
         for (index, start) in plan.starts.iter().enumerate() {
-            let opened = Journal::<ChainRecord>::open(&directory.chain(index), durability)?;
+            let mut opened = Journal::<ChainRecord>::open(&directory.chain(index), durability)?;
             dropped += opened.dropped;
+            // A state is journalled before its decision; without that decision the step is done again.
+            if let Some(ChainRecord::Anchor { .. }) = opened.records.last() {
+                opened.cut_last()?;
+            }
             chains.push(Chain::new(start.clone(), opened.journal, opened.records));
         }
         let outputs = Outputs::open(&directory, &chains)?;
@@ -195,6 +204,7 @@ impl Driver {
             frames: Vec::new(),
             settled: Vec::new(),
             recent: Vec::new(),
+            disagreements: Vec::new(),
             generations: Vec::new(),
             networks: BTreeMap::new(),
             journalled_generations: Vec::new(),
@@ -215,6 +225,7 @@ impl Driver {
             last_failure: None,
             ess_reached: None,
             out_of_time: false,
+            stopping: false,
         };
         if !resumed {
             driver.write_header()?;
@@ -241,6 +252,7 @@ impl Driver {
             }
         }
         if relearn {
+            driver.can_thaw(relearns.len())?;
             let after_steps: Vec<u64> = driver.chains.iter().map(Chain::journalled_steps).collect();
             driver.learning.append(&LearningRecord::Relearn {
                 after_steps: after_steps.clone(),
@@ -250,8 +262,31 @@ impl Driver {
         for chain in 0..chain_count {
             let bounds = relearns.iter().filter_map(|steps| steps.get(chain).copied()).collect();
             driver.chains[chain].block_ends = bounds;
+            let (every, discard) = (driver.plan.trajectory_every, driver.plan.sampling.discard);
+            driver.chains[chain].repeat_missing_frames(driver.outputs.last_frame(chain), every, discard);
         }
+        // A request that came when the last driver was ending anyway is not meant for this one.
+        let _ = std::fs::remove_file(driver.directory.stop_request());
         Ok(driver)
+    }
+
+    /// Whether block number `block` of the run is frozen, so that `--relearn` has something to thaw.
+    fn can_thaw(&self, block: usize) -> Result<(), RunError> {
+        let reason = if !self.learns() {
+            "its proposals do not come from a network that is learned"
+        } else if !self
+            .journalled_generations
+            .iter()
+            .any(|generation| generation.frozen && generation.block as usize == block)
+        {
+            "it is still learning; go on with it by `slmc resume` without --relearn"
+        } else {
+            return Ok(());
+        };
+        Err(RunError::NothingToThaw {
+            path: self.directory.root().to_owned(),
+            reason: reason.to_owned(),
+        })
     }
 
     /// Works until the run is complete or asked to stop.
@@ -267,20 +302,30 @@ impl Driver {
         // The threads end here, so that nothing outlives the lock.
         self.pool = None;
         self.trainer = None;
-        self.store.sync()?;
-        for chain in &mut self.chains {
-            chain.journal.sync()?;
+        if result.is_err() {
+            self.keep_late_answers();
         }
-        self.learning.sync()?;
+        let synced = self.sync();
+        let result = result.and_then(|finish| synced.map(|()| finish));
         let message = match &result {
             Ok(Finish::Completed(reason)) => format!("completed: {reason}"),
             Ok(Finish::Stopped(reason)) => format!("stopped: {reason}"),
             Err(error) => format!("failed: {error}"),
         };
-        self.event("stop", None, message, None)?;
-        self.events.sync()?;
+        let told = self.event("stop", None, message, None);
         observer.finish(&self.snapshot());
-        result
+        // What went wrong first is what has to be mended.
+        result.and_then(|finish| told.map(|()| finish))
+    }
+
+    fn sync(&mut self) -> Result<(), RunError> {
+        self.store.sync()?;
+        for chain in &mut self.chains {
+            chain.journal.sync()?;
+        }
+        self.learning.sync()?;
+        self.events.sync()?;
+        Ok(())
     }
 
     fn start_threads(&mut self) -> Result<(), RunError> {
@@ -321,6 +366,7 @@ impl Driver {
         loop {
             if stopping.is_none() {
                 stopping = self.stop_reason();
+                self.stopping = stopping.is_some();
                 self.pump(stopping.is_some())?;
             }
             if self.bootstrapped && self.chains.iter().all(|chain| chain.finished) && self.in_flight == 0 {

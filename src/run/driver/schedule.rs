@@ -34,6 +34,8 @@ impl Driver {
             generation,
         };
         let sampling = &self.plan.sampling;
+        // Labels of rounds that went on with the old network while the last one was trained.
+        let mut overlap = 0;
         let (first_sampling_round, generation) = match &self.plan.proposal {
             ProposalSource::Learned(learning) => {
                 if round <= self.bootstrap_trajectories() {
@@ -62,19 +64,15 @@ impl Driver {
                     .filter(in_force)
                     .find(|generation| generation.frozen);
                 if let Some(generation) = frozen {
+                    let rounds = (generation.from_round - 1).saturating_sub(generation.after_round);
+                    overlap = rounds * self.chains.len() as u64;
                     (generation.from_round, Some(generation))
                 } else {
                     // All rounds that could still change the network of this step must be complete.
                     if round > self.rounds + learning.schedule.lag + 1 {
                         return Next::Blocked;
                     }
-                    let current = self
-                        .generations
-                        .iter()
-                        .rfind(in_force)
-                        // A thawed run goes on with the network it had.
-                        .or_else(|| self.generations.last().filter(|_| block > 0));
-                    let Some(generation) = current else {
+                    let Some(generation) = self.in_force(round) else {
                         return Next::Blocked;
                     };
                     return Next::Step {
@@ -94,13 +92,16 @@ impl Driver {
             _ => 1,
         };
         let affordable = sampling.max_labels.map_or(u64::MAX, |most| {
-            most.saturating_sub(self.labels_before_sampling) / (self.chains.len() as u64 * labels_a_step)
+            most.saturating_sub(self.labels_before_sampling + overlap) / (self.chains.len() as u64 * labels_a_step)
         });
-        if sampled >= sampling.steps.min(affordable) || self.ess_reached.is_some() {
+        // What is journalled was paid for and counts, even where the configuration now asks for less.
+        let journalled = !this.replay.is_empty();
+        if !journalled && (sampled >= sampling.steps.min(affordable) || self.ess_reached.is_some()) {
             return Next::Finished;
         }
         // Chains wait for each other where the effective sample size is looked at, so that it sees the same steps always.
-        if sampling.until_ess.is_some()
+        if !journalled
+            && sampling.until_ess.is_some()
             && sampled > 0
             && sampled.is_multiple_of(ESS_EVERY)
             && !self.ess_looked_at(sampled)

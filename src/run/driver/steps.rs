@@ -82,8 +82,7 @@ impl Driver {
                 proposal,
                 end: Some(end),
             }));
-            self.advance(chain, id, task, 0, None)?;
-            return Ok(true);
+            return self.advance_moves(chain, id, task);
         }
         let heavy = match kernel {
             Kernel::Slhmc => true,
@@ -105,9 +104,16 @@ impl Driver {
             });
         } else {
             let task = kernel.begin(&self.plan.environment, &plan, None, &state, id, &mut Workspace::new());
-            self.advance(chain, id, task, 0, None)?;
+            return self.advance_moves(chain, id, task);
         }
         Ok(true)
+    }
+
+    /// Lets a fresh task go on; whether it came anywhere before the run had to stop.
+    fn advance_moves(&mut self, chain: usize, id: StepId, task: Task) -> Result<bool, RunError> {
+        self.advance(chain, id, task, 0, None)?;
+        let this = &self.chains[chain];
+        Ok(this.step != id.step || !matches!(this.activity, Activity::Idle))
     }
 
     /// Applies a journalled decision whose label was not stored: a cheap oracle's sampling step, or a divergence.
@@ -124,8 +130,12 @@ impl Driver {
         let mut state = self.chains[chain].state.clone();
         if self.recorded(id.phase) {
             // Diverged: nothing was labelled and nothing has moved.
+            state.momenta = None;
             self.settle(chain, decision, state, None, true)?;
             return Ok(true);
+        }
+        if decision.outcome == Outcome::Unphysical {
+            self.unphysical += 1;
         }
         state.labels.energy = decision.energy;
         if let Some(s) = decision.stress {
@@ -195,6 +205,12 @@ impl Driver {
             match task.advance(&self.plan.environment, &self.chains[chain].state, id, reply.take()) {
                 Advance::NeedLabel(structure) => {
                     let request = request_id(&id, index);
+                    if !self.store.has_reply(&request) && (self.stopping || !self.may_begin_label()) {
+                        // Nothing new is asked for. A resume begins the step again, with the labels it has.
+                        self.chains[chain].activity = Activity::Idle;
+                        self.chains[chain].bootstrap_frames.clear();
+                        return Ok(());
+                    }
                     let proposal = match &task {
                         Task::Slhmc(task) => Some(task.proposal),
                         _ => None,
@@ -285,6 +301,11 @@ impl Driver {
             )?;
         }
         let kernel = self.plan.kernel;
+        let before = self.chains[chain].state.labels.energy;
+        let disagreement = match (decision.energy_proposed, decision.network) {
+            (Some(proposed), Some([start, end])) => Some((proposed - before) - (end - start)),
+            _ => None,
+        };
         let contributes = self.learns() && self.recorded(decision.phase);
         let this = &mut self.chains[chain];
         if sampling {
@@ -298,7 +319,6 @@ impl Driver {
         this.labels += u64::from(decision.labels);
         this.note(&decision);
         if !replayed {
-            this.journal.append(&ChainRecord::Decision(decision.clone()))?;
             let carries = !matches!(kernel, Kernel::Slhmc);
             let due = if carries {
                 accepted || matches!(kernel, Kernel::Langevin { .. })
@@ -313,6 +333,7 @@ impl Driver {
                     forces: state.labels.forces.clone().filter(|_| carries),
                 })?;
             }
+            this.journal.append(&ChainRecord::Decision(decision.clone()))?;
         }
         this.state = state;
         this.step += 1;
@@ -329,6 +350,7 @@ impl Driver {
                 frames,
                 labels: u64::from(decision.labels),
                 accepted: (!bootstrap).then_some(accepted),
+                disagreement,
                 settled,
             };
             self.early.insert((round, chain), contribution);

@@ -1,0 +1,125 @@
+//! What a potential says of structures, set beside their labels where there are any.
+
+use rayon::prelude::*;
+
+use super::LabelledStructure;
+use super::frame::voigt;
+use super::report::Moments;
+use crate::linear::{Mat3, Vec3};
+use crate::potential::{Labels, Potential, Workspace};
+use crate::structure::Structure;
+
+/// A structure with whatever labels are known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartlyLabelled {
+    /// The structure.
+    pub structure: Structure,
+    /// Energy in eV.
+    pub energy: Option<f64>,
+    /// Forces in eV/Å.
+    pub forces: Option<Vec<Vec3>>,
+    /// Stress in eV/Å³, tensile positive.
+    pub stress: Option<Mat3>,
+}
+
+impl PartlyLabelled {
+    /// A structure of which nothing is known.
+    pub fn unlabelled(structure: Structure) -> Self {
+        Self {
+            structure,
+            energy: None,
+            forces: None,
+            stress: None,
+        }
+    }
+}
+
+impl From<LabelledStructure> for PartlyLabelled {
+    fn from(labelled: LabelledStructure) -> Self {
+        let Labels { energy, forces, stress } = labelled.labels;
+        Self {
+            structure: labelled.structure,
+            energy: Some(energy),
+            forces,
+            stress,
+        }
+    }
+}
+
+/// The prediction for one frame; its JSON is part of `slmc predict --json`.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct FramePrediction {
+    /// Energy in eV.
+    pub energy: f64,
+    /// Forces in eV/Å.
+    pub forces: Vec<Vec3>,
+    /// Stress in eV/Å³, tensile positive; null where the cell is not periodic in all directions.
+    pub stress: Option<Mat3>,
+}
+
+/// Errors where labels are present.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct PredictionSummary {
+    /// Standard deviation of the error of the total energy, eV.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub energy_error_std: Option<f64>,
+    /// Root mean square error of the energy per atom, eV.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub energy_rmse_per_atom: Option<f64>,
+    /// Root mean square error of the force components, eV/Å.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub force_rmse: Option<f64>,
+    /// Root mean square error of the six stress components, eV/Å³.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stress_rmse: Option<f64>,
+}
+
+/// The outcome of [`predict`], in the layout of `slmc predict --json`.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Prediction {
+    /// One per frame, in order.
+    pub frames: Vec<FramePrediction>,
+    /// Errors over all frames.
+    pub summary: PredictionSummary,
+}
+
+/// Evaluates a potential on frames and compares with their labels.
+pub fn predict(potential: &dyn Potential, frames: &[PartlyLabelled]) -> Prediction {
+    let predictions: Vec<FramePrediction> = frames
+        .par_iter()
+        .map(|frame| {
+            let labels = potential.evaluate(&frame.structure, &mut Workspace::new());
+            FramePrediction {
+                energy: labels.energy,
+                forces: labels.forces.unwrap_or_default(),
+                stress: labels.stress,
+            }
+        })
+        .collect();
+    let (mut total, mut per_atom) = (Moments::default(), Moments::default());
+    let (mut force, mut stress) = (Moments::default(), Moments::default());
+    for (frame, prediction) in frames.iter().zip(&predictions) {
+        if let Some(energy) = frame.energy {
+            total.add(prediction.energy - energy);
+            per_atom.add((prediction.energy - energy) / frame.structure.len() as f64);
+        }
+        let labelled = frame.forces.iter().flatten().flatten();
+        for (value, target) in prediction.forces.iter().flatten().zip(labelled) {
+            force.add(value - target);
+        }
+        if let (Some(predicted), Some(target)) = (&prediction.stress, &frame.stress) {
+            for (value, target) in voigt(predicted).iter().zip(voigt(target)) {
+                stress.add(value - target);
+            }
+        }
+    }
+    Prediction {
+        frames: predictions,
+        summary: PredictionSummary {
+            energy_error_std: total.deviation(),
+            energy_rmse_per_atom: per_atom.rms(),
+            force_rmse: force.rms(),
+            stress_rmse: stress.rms(),
+        },
+    }
+}
