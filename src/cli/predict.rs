@@ -7,7 +7,8 @@ use clap::Args;
 use super::{Failure, exit, say};
 use crate::formats::Frame;
 use crate::formats::xyz::Precision;
-use crate::potential::{Labels, NeuralPotential, predict};
+use crate::potential::{Labels, NeuralPotential};
+use crate::training::{LabelledStructure, PartlyLabelled, predict};
 
 /// Arguments of `slmc predict`.
 #[derive(Debug, Args)]
@@ -46,7 +47,13 @@ impl Predict {
         }
         let structures: Vec<_> = frames
             .iter()
-            .map(|frame| (frame.structure.clone(), frame.labels.clone()))
+            .map(|frame| {
+                let structure = frame.structure.clone();
+                match frame.force_consistent_labels() {
+                    Some(labels) => PartlyLabelled::from(LabelledStructure { structure, labels }),
+                    None => PartlyLabelled::unlabelled(structure),
+                }
+            })
             .collect();
         let prediction = predict(&potential, &structures);
         if let Some(path) = &self.output {

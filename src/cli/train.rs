@@ -51,7 +51,7 @@ impl Train {
         let labelled: Vec<Arc<LabelledStructure>> = frames
             .into_iter()
             .filter_map(|frame| {
-                let labels = frame.labels?;
+                let labels = frame.force_consistent_labels()?;
                 Some(Arc::new(LabelledStructure {
                     structure: frame.structure,
                     labels,

@@ -55,12 +55,19 @@ pub(super) fn assemble(
     let mut strain = bulk.then(|| Array2::zeros((count, 6)));
     for f in 0..count {
         let mut row = jacobian.row_mut(f);
+        let row = row.as_slice_mut().expect("rows of a fresh array are contiguous");
         let mut virial = [0.0; 6];
         for (j, seen) in around.iter().enumerate() {
             let g = gradient(f, j);
             let d = seen.displacement;
+            if g == [0.0; 3] {
+                continue;
+            }
+            let other = 3 * places[j];
+            for (out, g) in row[other..other + 3].iter_mut().zip(g) {
+                *out += g;
+            }
             for k in 0..3 {
-                row[3 * places[j] + k] += g[k];
                 row[k] -= g[k];
                 virial[k] += g[k] * d[k];
             }

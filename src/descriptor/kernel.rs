@@ -92,15 +92,13 @@ fn exponents(ladder: &Ladder, r: f64, out: &mut [f64]) {
 fn fade<S: Simd>(ladder: &Ladder, cutoff: &CutoffFunction, r: f64, shapes: &mut [f64], slopes: &mut [f64]) {
     for (radius, first, end) in &ladder.runs {
         let (value, derivative) = cutoff.evaluate(r, *radius);
-        for k in *first..*end {
-            let exponential = shapes[k];
+        let constants = ladder.minus_eta[*first..*end].iter().zip(&ladder.shift[*first..*end]);
+        let results = shapes[*first..*end].iter_mut().zip(&mut slopes[*first..*end]);
+        for ((shape, slope), (minus_eta, shift)) in results.zip(constants) {
+            let exponential = *shape;
             let g = exponential * value;
-            shapes[k] = g;
-            slopes[k] = fused::<S>(
-                exponential,
-                derivative,
-                2.0 * ladder.minus_eta[k] * (r - ladder.shift[k]) * g,
-            );
+            *shape = g;
+            *slope = fused::<S>(exponential, derivative, 2.0 * minus_eta * (r - shift) * g);
         }
     }
 }
@@ -305,7 +303,8 @@ fn contract<S: Simd>(angular: &AngularPlan, cache: &mut AtomCache, values: &mut 
     let set_size = monomials.count() * channels;
     let work = &mut cache.work;
     for contraction in &angular.contractions {
-        let [left, right] = contraction.sets.map(|set| &cache.moments[set * set_size..][..set_size]);
+        let left = &cache.moments[contraction.sets[0] * set_size..][..set_size];
+        let right = &cache.moments[contraction.sets[1] * set_size..][..set_size];
         work.clear();
         work.resize((monomials.degree + 1) * channels, 0.0);
         for (p, out) in work.chunks_exact_mut(channels).enumerate() {
@@ -432,6 +431,41 @@ fn moments_backward<S: Simd>(
     (by_moment, by_own)
 }
 
+/// The gradient Σ_b uᵇ·slopes_b of a homogeneous polynomial, for one register of shapes.
+#[inline(always)]
+fn ascend<S: Simd>(
+    simd: S,
+    monomials: &[f64],
+    stride: usize,
+    slopes: &[f64],
+    channels: usize,
+    at: usize,
+    lower: std::ops::Range<usize>,
+) -> [S::f64s; 3] {
+    let zero = simd.splat_f64s(0.0);
+    let (mut x, mut y, mut z) = (zero, zero, zero);
+    for b in lower {
+        let monomial = simd.splat_f64s(monomials[b * stride]);
+        let row = &slopes[b * 3 * channels + at..];
+        x = simd.mul_add_e_f64s(monomial, first::<S>(row), x);
+        y = simd.mul_add_e_f64s(monomial, first::<S>(&row[channels..]), y);
+        z = simd.mul_add_e_f64s(monomial, first::<S>(&row[2 * channels..]), z);
+    }
+    [x, y, z]
+}
+
+/// The first register of a slice.
+#[inline(always)]
+fn first<S: Simd>(row: &[f64]) -> S::f64s {
+    S::as_simd_f64s(row).0[0]
+}
+
+/// u·h.
+#[inline(always)]
+fn along_direction<S: Simd>(simd: S, u: [S::f64s; 3], h: [S::f64s; 3]) -> S::f64s {
+    simd.mul_add_e_f64s(u[0], h[0], simd.mul_add_e_f64s(u[1], h[1], simd.mul_f64s(u[2], h[2])))
+}
+
 #[inline(always)]
 fn angular_backward<S: Simd>(
     simd: S,
@@ -472,30 +506,39 @@ fn angular_backward<S: Simd>(
         let own = &by_own[seen.element * channels..][..channels];
         let shapes = S::as_simd_f64s(&cache.shapes[place * channels..][..channels]).0;
         let shape_slopes = S::as_simd_f64s(&cache.shape_slopes[place * channels..][..channels]).0;
-        let [x, y, z] = seen.direction.map(|component| simd.splat_f64s(component));
+        let x = simd.splat_f64s(seen.direction[0]);
+        let y = simd.splat_f64s(seen.direction[1]);
+        let z = simd.splat_f64s(seen.direction[2]);
         let (mut along, mut turn) = (zero, [zero; 3]);
         let lanes = channels / shapes.len().max(1);
         for (register, (g, slope)) in shapes.iter().zip(shape_slopes).enumerate() {
-            let gradient = |from: usize, to: usize| {
-                let mut sum = [zero; 3];
-                for b in from..to {
-                    let monomial = simd.splat_f64s(cache.monomials[b * stride + place]);
-                    let row = &rising[b * 3 * channels..][..3 * channels];
-                    for k in 0..3 {
-                        let part = S::as_simd_f64s(&row[k * channels + register * lanes..][..lanes]).0[0];
-                        sum[k] = simd.mul_add_e_f64s(monomial, part, sum[k]);
-                    }
-                }
-                sum
-            };
-            let (top, next) = (gradient(lower, upper), gradient(lowest, lower));
-            let euler =
-                |h: [S::f64s; 3]| simd.mul_add_e_f64s(x, h[0], simd.mul_add_e_f64s(y, h[1], simd.mul_f64s(z, h[2])));
-            let mut value = simd.mul_add_e_f64s(high, euler(top), simd.mul_f64s(low, euler(next)));
+            let top = ascend(
+                simd,
+                &cache.monomials[place..],
+                stride,
+                rising,
+                channels,
+                register * lanes,
+                lower..upper,
+            );
+            let next = ascend(
+                simd,
+                &cache.monomials[place..],
+                stride,
+                rising,
+                channels,
+                register * lanes,
+                lowest..lower,
+            );
+            let mut value = simd.mul_add_e_f64s(
+                high,
+                along_direction(simd, [x, y, z], top),
+                simd.mul_f64s(low, along_direction(simd, [x, y, z], next)),
+            );
             if degree == 1 {
-                value = simd.add_f64s(value, S::as_simd_f64s(&constant[register * lanes..][..lanes]).0[0]);
+                value = simd.add_f64s(value, first::<S>(&constant[register * lanes..]));
             }
-            let own = S::as_simd_f64s(&own[register * lanes..][..lanes]).0[0];
+            let own = first::<S>(&own[register * lanes..]);
             let doubled = simd.mul_f64s(simd.add_f64s(own, own), *g);
             along = simd.mul_add_e_f64s(simd.add_f64s(value, doubled), *slope, along);
             for k in 0..3 {
@@ -503,7 +546,11 @@ fn angular_backward<S: Simd>(
             }
         }
         let along = simd.reduce_sum_f64s(along);
-        let turn = turn.map(|component| simd.reduce_sum_f64s(component));
+        let turn = [
+            simd.reduce_sum_f64s(turn[0]),
+            simd.reduce_sum_f64s(turn[1]),
+            simd.reduce_sum_f64s(turn[2]),
+        ];
         let u = seen.direction;
         let across = scale(1.0 / seen.distance, sub(turn, scale(dot(u, turn), u)));
         let gradient = &mut gradients[*j as usize];

@@ -1,11 +1,9 @@
 //! The cheap side: potentials that give energy, forces and stress and can be differentiated, evaluated along trajectories.
 
 mod neural;
-mod prediction;
 mod swirl;
 
 pub use neural::{Member, NeuralError, NeuralPotential, Scaling, Spread};
-pub use prediction::{PredictedFrame, Prediction, PredictionErrors, predict};
 pub use swirl::Swirl;
 
 use crate::linear::{Mat3, Vec3};

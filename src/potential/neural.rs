@@ -8,16 +8,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Labels, Potential, Workspace};
 use crate::descriptor::{AtomCache, Descriptor};
-use crate::linear::{Vec3, ZERO3, add, sub};
+use crate::linear::{Vec3, ZERO3, add, scale};
 use crate::network::Network;
 use crate::structure::{NeighbourList, Structure};
 
-/// Atoms whose intermediate results are kept at a time.
+/// Atoms whose intermediate results are kept at a time, and whose networks are evaluated together.
 const BLOCK: usize = 16;
+
+/// Systems of at least this many atoms are shared among threads.
+const PARALLEL: usize = 200;
 
 /// A potential that cannot be built, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +102,42 @@ fn variance(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let count = values.clone().count() as f64;
     let mean = values.clone().sum::<f64>() / count;
     values.map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)
+}
+
+/// Energy (eV), forces (eV/Å) and virial dE/dε (eV).
+struct Totals {
+    energy: f64,
+    forces: Vec<Vec3>,
+    virial: [Vec3; 3],
+}
+
+impl Totals {
+    fn add(&mut self, block: &Block) {
+        self.energy += block.energy;
+        for (atom, force) in &block.pushes {
+            let total = &mut self.forces[*atom as usize];
+            *total = add(*total, *force);
+        }
+        for (total, row) in self.virial.iter_mut().zip(&block.virial) {
+            *total = add(*total, *row);
+        }
+    }
+}
+
+/// The contributions of a block of atoms: its energy, forces on any atoms in the order they were found, and its virial.
+#[derive(Default)]
+struct Block {
+    energy: f64,
+    pushes: Vec<(u32, Vec3)>,
+    virial: [Vec3; 3],
+}
+
+/// What one thread reuses from block to block.
+#[derive(Default)]
+struct Scratch {
+    caches: Vec<AtomCache>,
+    gradients: Vec<Vec3>,
+    network: Vec<f64>,
 }
 
 /// A learnt potential. Its parts are public for training to fill; [`NeuralPotential::new`] checks that they fit.
@@ -260,62 +300,91 @@ impl NeuralPotential {
         }
     }
 
-    /// Energy, forces and virial (Σ dE/dε) with some of the members.
-    fn total(
+    /// Energy, forces and virial (Σ dE/dε) with some of the members. Large systems are shared among threads block by block, and
+    /// what the blocks find is added in their order: the result does not depend on the number of threads.
+    fn total(&self, members: &[Member], structure: &Structure, elements: &[usize], list: &NeighbourList) -> Totals {
+        let mut totals = Totals {
+            energy: 0.0,
+            forces: vec![[0.0; 3]; structure.len()],
+            virial: ZERO3,
+        };
+        let starts: Vec<usize> = (0..structure.len()).step_by(BLOCK).collect();
+        // A batch of blocks at a time bounds the memory of pending contributions.
+        for batch in starts.chunks(64) {
+            if structure.len() < PARALLEL {
+                let mut scratch = Scratch::default();
+                for start in batch {
+                    totals.add(&self.block(members, structure, elements, list, *start, &mut scratch));
+                }
+            } else {
+                let blocks: Vec<Block> = batch
+                    .par_iter()
+                    .map_init(Scratch::default, |scratch, start| {
+                        self.block(members, structure, elements, list, *start, scratch)
+                    })
+                    .collect();
+                for block in &blocks {
+                    totals.add(block);
+                }
+            }
+        }
+        totals
+    }
+
+    /// What the atoms from `start` on, at most [`BLOCK`] of them, contribute.
+    fn block(
         &self,
         members: &[Member],
         structure: &Structure,
         elements: &[usize],
         list: &NeighbourList,
-        scratch: &mut Vec<f64>,
-    ) -> (f64, Vec<Vec3>, [Vec3; 3]) {
-        let mut forces = vec![[0.0; 3]; structure.len()];
-        let mut virial = ZERO3;
-        let mut energy = 0.0;
-        let mut caches: Vec<AtomCache> = Vec::new();
-        caches.resize_with(BLOCK.min(structure.len()), AtomCache::default);
-        let mut gradients = Vec::new();
-        for block in (0..structure.len()).step_by(BLOCK) {
-            let end = (block + BLOCK).min(structure.len());
-            for element in 0..self.descriptor.elements().len() {
-                let count = self.descriptor.count(element);
-                let members_of: Vec<usize> = (block..end).filter(|i| elements[*i] == element).collect();
-                let mut inputs = Array2::zeros((members_of.len(), count));
-                for ((i, mut row), cache) in members_of.iter().zip(inputs.rows_mut()).zip(&mut caches) {
-                    let row = row.as_slice_mut().expect("rows of a fresh array are contiguous");
-                    self.descriptor.forward(structure, list, elements, *i, cache, row);
-                    self.scaling[element].apply(row);
+        start: usize,
+        scratch: &mut Scratch,
+    ) -> Block {
+        let end = (start + BLOCK).min(structure.len());
+        let mut block = Block::default();
+        scratch.caches.resize_with(BLOCK, AtomCache::default);
+        for element in 0..self.descriptor.elements().len() {
+            let count = self.descriptor.count(element);
+            let atoms: Vec<usize> = (start..end).filter(|i| elements[*i] == element).collect();
+            if atoms.is_empty() {
+                continue;
+            }
+            let mut inputs = Array2::zeros((atoms.len(), count));
+            for ((i, mut row), cache) in atoms.iter().zip(inputs.rows_mut()).zip(&mut scratch.caches) {
+                let row = row.as_slice_mut().expect("rows of a fresh array are contiguous");
+                self.descriptor.forward(structure, list, elements, *i, cache, row);
+                self.scaling[element].apply(row);
+            }
+            let mut atomic = vec![0.0; atoms.len()];
+            let mut slopes = Array2::zeros(inputs.raw_dim());
+            self.atomic_energies(
+                element,
+                members,
+                &inputs.view(),
+                &mut atomic,
+                slopes.view_mut(),
+                &mut scratch.network,
+            );
+            block.energy += atomic.iter().sum::<f64>();
+            for ((i, mut row), cache) in atoms.iter().zip(slopes.rows_mut()).zip(&mut scratch.caches) {
+                let row = row.as_slice_mut().expect("rows of a fresh array are contiguous");
+                for (slope, factor) in row.iter_mut().zip(&self.scaling[element].factor) {
+                    *slope *= factor;
                 }
-                let mut atomic = vec![0.0; members_of.len()];
-                let mut slopes = Array2::zeros(inputs.raw_dim());
-                self.atomic_energies(
-                    element,
-                    members,
-                    &inputs.view(),
-                    &mut atomic,
-                    slopes.view_mut(),
-                    scratch,
-                );
-                energy += atomic.iter().sum::<f64>();
-                for ((i, mut row), cache) in members_of.iter().zip(slopes.rows_mut()).zip(&mut caches) {
-                    let row = row.as_slice_mut().expect("rows of a fresh array are contiguous");
-                    for (slope, factor) in row.iter_mut().zip(&self.scaling[element].factor) {
-                        *slope *= factor;
-                    }
-                    self.descriptor.backward(element, cache, row, &mut gradients);
-                    for (seen, gradient) in cache.around.iter().zip(&gradients) {
-                        forces[*i] = add(forces[*i], *gradient);
-                        forces[seen.atom as usize] = sub(forces[seen.atom as usize], *gradient);
-                        for a in 0..3 {
-                            for b in 0..3 {
-                                virial[a][b] += gradient[a] * seen.displacement[b];
-                            }
-                        }
+                self.descriptor.backward(element, cache, row, &mut scratch.gradients);
+                let mut own = [0.0; 3];
+                for (seen, gradient) in cache.around.iter().zip(&scratch.gradients) {
+                    own = add(own, *gradient);
+                    block.pushes.push((seen.atom, scale(-1.0, *gradient)));
+                    for (row, g) in block.virial.iter_mut().zip(gradient) {
+                        *row = add(*row, scale(*g, seen.displacement));
                     }
                 }
+                block.pushes.push((*i as u32, own));
             }
         }
-        (energy, forces, virial)
+        block
     }
 
     /// The element indices of a structure that this potential can evaluate at all, its neighbour list included.
@@ -348,17 +417,15 @@ impl NeuralPotential {
             return None;
         }
         let elements = self.admissible(structure)?;
-        let mut scratch = std::mem::take(&mut workspace.scratch);
         let list = workspace.verlet(self.descriptor.cutoff()).update(structure);
         let mut energies = Vec::new();
         let mut forces = Vec::new();
         for member in &self.members {
             let only = std::slice::from_ref(member);
-            let (energy, own, _) = self.total(only, structure, &elements, list, &mut scratch);
-            energies.push(energy);
-            forces.push(own);
+            let totals = self.total(only, structure, &elements, list);
+            energies.push(totals.energy);
+            forces.push(totals.forces);
         }
-        workspace.scratch = scratch;
         Some(Spread {
             energy: variance(energies.iter().copied()).sqrt(),
             forces: (0..structure.len())
@@ -380,10 +447,8 @@ impl Potential for NeuralPotential {
                 stress: structure.cell.is_bulk().then_some([[f64::NAN; 3]; 3]),
             };
         };
-        let mut scratch = std::mem::take(&mut workspace.scratch);
         let list = workspace.verlet(self.descriptor.cutoff()).update(structure);
-        let (energy, forces, virial) = self.total(&self.members, structure, &elements, list, &mut scratch);
-        workspace.scratch = scratch;
+        let Totals { energy, forces, virial } = self.total(&self.members, structure, &elements, list);
         let stress = structure.cell.is_bulk().then(|| {
             let per_volume = 1.0 / structure.cell.volume();
             let mut stress = ZERO3;

@@ -48,6 +48,8 @@ pub struct TrainRequest {
     pub seed: u64,
     /// Structures near equilibrium to tune from.
     pub starts: Vec<Structure>,
+    /// The total-energy error that the latest proposals of earlier networks showed, eV.
+    pub observed_error: Option<f64>,
     /// Whether this is the last generation before sampling.
     pub freeze: bool,
     /// What the journal says of it, if it was trained before.
@@ -180,20 +182,29 @@ fn tune(
         tuning.trajectory = *initial;
         return "as configured".to_owned();
     };
-    let expected = fitted
-        .validation_error
-        .map_or(0.0, |error| expected_acceptance(error, environment.thermal_energy));
-    if expected < 0.6 && !request.freeze {
-        let divisor = if expected < 0.3 { 4 } else { 1 };
+    let acceptance =
+        |error: Option<f64>| error.map_or(0.0, |error| expected_acceptance(error, environment.thermal_energy));
+    let expected = acceptance(fitted.validation_error);
+    // Validation only knows the structures it has seen. Until proposals have shown how the network fares where its own trajectories
+    // lead, they stay short: a long one on a bad network may carry the chain out of a metastable basin.
+    let trusted = expected.min(acceptance(request.observed_error));
+    if trusted < 0.6 && !request.freeze {
+        let divisor = if trusted < 0.3 { 4 } else { 1 };
         tuning.trajectory = TrajectoryPlan {
             steps: (initial.steps / divisor).max(1),
             segments: 1,
             ..*initial
         };
-        return format!(
-            "expected acceptance {expected:.2}: single trajectories of {} steps",
-            tuning.trajectory.steps
-        );
+        return match request.observed_error {
+            None => format!(
+                "no proposal has been seen yet: single trajectories of {} steps",
+                tuning.trajectory.steps
+            ),
+            Some(_) => format!(
+                "acceptance {trusted:.2} to be expected: single trajectories of {} steps",
+                tuning.trajectory.steps
+            ),
+        };
     }
     // Measuring costs network steps; once the data have not doubled, what was measured still holds.
     let still_holds = |labels: usize| request.frames.len() < 2 * labels;

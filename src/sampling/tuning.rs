@@ -107,35 +107,48 @@ pub fn energy_correlation(
     )
 }
 
-/// The best (steps, segments) for a measured correlation and an expected acceptance.
+/// How much more than the cheapest choice a longer trajectory may cost. The potential energy alone decides little between lengths;
+/// slower observables, such as long-wavelength displacements, gain from the longer one.
+const WORTH: f64 = 1.1;
+
+/// The best (steps, segments) for a measured correlation and an expected acceptance: the longest trajectories that cost at most a
+/// tenth more than the cheapest.
 pub fn choose(correlation: &[f64], acceptance: f64, jitter: f64, range: &Range) -> Option<Tuned> {
-    let mut best: Option<(f64, Tuned)> = None;
     let smallest = (range.most_steps / 16).max(1);
-    let mut steps = smallest;
-    while steps <= range.most_steps {
-        // Average over the jitter of the length, and at least a tenth of it, to smooth what few trajectories measured.
-        let half = ((jitter.max(0.1) * steps as f64) as usize).max(1);
-        let window = &correlation[steps.saturating_sub(half + 1)..(steps + half).min(correlation.len())];
-        let smoothed = (window.iter().sum::<f64>() / window.len().max(1) as f64).clamp(0.0, 0.99);
-        for segments in 1..=range.most_segments.max(1) {
-            let left = 1.0 - acceptance * (1.0 - smoothed.powi(segments as i32));
+    let candidates: Vec<(f64, Tuned)> = (smallest..=range.most_steps)
+        .step_by(smallest)
+        .filter_map(|steps| {
+            // Average over the jitter of the length, and at least a tenth of it, to smooth what few trajectories measured.
+            let half = ((jitter.max(0.1) * steps as f64) as usize).max(1);
+            let window = &correlation[steps.saturating_sub(half + 1)..(steps + half).min(correlation.len())];
+            let smoothed = (window.iter().sum::<f64>() / window.len().max(1) as f64).clamp(0.0, 0.99);
+            cheapest_segments(steps, smoothed, acceptance, range)
+        })
+        .collect();
+    let least = candidates.iter().map(|(cost, _)| *cost).fold(f64::INFINITY, f64::min);
+    candidates
+        .into_iter()
+        .rfind(|(cost, _)| *cost <= WORTH * least)
+        .map(|(_, tuned)| tuned)
+}
+
+/// The number of segments of a given length with the least cost per independent sample, and that cost.
+fn cheapest_segments(steps: usize, correlation: f64, acceptance: f64, range: &Range) -> Option<(f64, Tuned)> {
+    (1..=range.most_segments.max(1))
+        .map(|segments| {
+            let left = 1.0 - acceptance * (1.0 - correlation.powi(segments as i32));
             let tau = (1.0 + left) / (1.0 - left);
             let cost = tau * (range.label_cost + (segments * steps) as f64);
-            if cost.is_finite() && best.is_none_or(|(least, _)| cost < least) {
-                best = Some((
-                    cost,
-                    Tuned {
-                        steps,
-                        segments,
-                        tau,
-                        correlation: smoothed,
-                    },
-                ));
-            }
-        }
-        steps += smallest;
-    }
-    best.map(|(_, tuned)| tuned)
+            let tuned = Tuned {
+                steps,
+                segments,
+                tau,
+                correlation,
+            };
+            (cost, tuned)
+        })
+        .filter(|(cost, _)| cost.is_finite())
+        .min_by(|(a, _), (b, _)| a.total_cmp(b))
 }
 
 #[cfg(test)]
@@ -161,5 +174,7 @@ mod tests {
         assert!(cheap.segments < dear.segments);
         assert!(dear.tau < 1.25, "{dear:?}");
         assert!(cheap.steps < 40, "{cheap:?}");
+        // Between lengths that serve equally well the longer one is taken.
+        assert!(dear.steps > cheap.steps, "{dear:?} {cheap:?}");
     }
 }

@@ -42,6 +42,7 @@ impl Driver {
             frames: self.frames.clone(),
             seed: self.plan.environment.seed,
             starts: self.settled.clone(),
+            observed_error: self.observed_error(),
             freeze,
             journalled: journalled.clone(),
             restore,
@@ -65,6 +66,14 @@ impl Driver {
         }
         self.in_flight += 1;
         Ok(())
+    }
+
+    /// The standard deviation of the total-energy error that the latest proposals show, eV: the disagreement between the two ends of
+    /// a proposal has twice its variance.
+    fn observed_error(&self) -> Option<f64> {
+        let count = self.disagreements.len();
+        let squares: f64 = self.disagreements.iter().map(|change| change * change).sum();
+        (count >= WINDOW / 4).then(|| (0.5 * squares / count as f64).sqrt())
     }
 
     pub(super) fn trained(&mut self, reply: TrainReply) -> Result<(), RunError> {
@@ -150,12 +159,15 @@ impl Driver {
                 if let Some(brought) = self.early.remove(&(round, chain)) {
                     self.settled[chain] = brought.settled;
                     self.recent.extend(brought.accepted);
+                    self.disagreements.extend(brought.disagreement);
                     self.frames.extend(brought.frames);
                     self.labels_before_sampling += brought.labels;
                 }
             }
             let excess = self.recent.len().saturating_sub(WINDOW.max(self.chains.len()));
             self.recent.drain(..excess);
+            let excess = self.disagreements.len().saturating_sub(WINDOW / 2);
+            self.disagreements.drain(..excess);
             self.rounds = round;
             if round < self.bootstrap_trajectories() {
                 continue;
@@ -214,6 +226,7 @@ impl Driver {
             .extend(early.into_values().flat_map(|brought| brought.frames));
         self.rounds = 0;
         self.recent.clear();
+        self.disagreements.clear();
         self.ess_reached = None;
         self.labels_before_sampling = self.labels_spent();
         if let ProposalSource::Learned(learning) = &mut self.plan.proposal {

@@ -73,6 +73,8 @@ struct Contribution {
     labels: u64,
     /// Whether a network's proposal was accepted; `None` for hybrid Monte Carlo on the oracle.
     accepted: Option<bool>,
+    /// How far oracle and network disagree on the energy change of the proposal, eV.
+    disagreement: Option<f64>,
     /// Where the chain stood after it.
     settled: Structure,
 }
@@ -102,6 +104,8 @@ pub struct Driver {
     /// Latest accepted structures, to tune from.
     settled: Vec<Structure>,
     recent: Vec<bool>,
+    /// Disagreements of the latest proposals, eV.
+    disagreements: Vec<f64>,
     generations: Vec<Generation>,
     networks: BTreeMap<u32, Arc<dyn Potential>>,
     journalled_generations: Vec<Generation>,
@@ -200,6 +204,7 @@ impl Driver {
             frames: Vec::new(),
             settled: Vec::new(),
             recent: Vec::new(),
+            disagreements: Vec::new(),
             generations: Vec::new(),
             networks: BTreeMap::new(),
             journalled_generations: Vec::new(),

@@ -301,6 +301,11 @@ impl Driver {
             )?;
         }
         let kernel = self.plan.kernel;
+        let before = self.chains[chain].state.labels.energy;
+        let disagreement = match (decision.energy_proposed, decision.network) {
+            (Some(proposed), Some([start, end])) => Some((proposed - before) - (end - start)),
+            _ => None,
+        };
         let contributes = self.learns() && self.recorded(decision.phase);
         let this = &mut self.chains[chain];
         if sampling {
@@ -345,6 +350,7 @@ impl Driver {
                 frames,
                 labels: u64::from(decision.labels),
                 accepted: (!bootstrap).then_some(accepted),
+                disagreement,
                 settled,
             };
             self.early.insert((round, chain), contribution);
