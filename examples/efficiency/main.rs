@@ -34,7 +34,7 @@ struct Arguments {
     #[arg(long, conflicts_with = "run")]
     baselines_only: bool,
     /// Effective samples each baseline is measured with.
-    #[arg(long, default_value_t = 4000.0)]
+    #[arg(long, default_value_t = 12000.0)]
     effective: f64,
     /// The seed of the baselines.
     #[arg(long, default_value_t = 1)]
