@@ -177,7 +177,7 @@ const LENNARD_JONES: &[Row] = &[
     non_conservative(row("lennard-jones, non-conservative", lennard_jones, swirl), 6_000),
     three(non_conservative(
         row("lennard-jones, non-conservative, 3 segments", lennard_jones, swirl),
-        6_000,
+        10_000,
     )),
     on(
         other_masses,
