@@ -520,7 +520,7 @@ fn check_numbers(config: &Config, check: &mut Checker<'_>) {
         check.complain(
             "trajectory.jitter",
             format!("{} is not from 0 to below 1", config.trajectory.jitter),
-            "0.2 spreads the number of steps by 20 % either way",
+            "0.5 spreads the number of steps by half of it either way",
         );
     }
     if let Some(band) = config.trajectory.divergence {
