@@ -291,7 +291,14 @@ fn two_drivers_never_share_a_directory() {
     let folder = tempfile::tempdir().unwrap();
     let config = counted(folder.path());
     let directory = folder.path().join("run");
-    let mut child = start(&["run", text(&config), "--out", text(&directory)]);
+    let mut child = start(&[
+        "run",
+        text(&config),
+        "--out",
+        text(&directory),
+        "--set",
+        "sampling.steps=150",
+    ]);
     wait_for("a decision", || lines(&directory.join("chain-0.jsonl")) >= 1);
     let (_, error) = expect(75, &["resume", text(&directory)]);
     assert!(error.contains("is in use by another slmc (process"), "{error}");

@@ -16,7 +16,8 @@ pub struct ExponentialAverage {
     /// Its Monte Carlo standard error, autocorrelation included.
     #[serde(deserialize_with = "deserialize_nan")]
     pub mcse: f64,
-    /// Whether the average means anything: βσ√(1−ρ) ≤ [`RELIABLE_BETA_SIGMA`] and a standard error exists.
+    /// Whether the average means anything: βσ√(1−ρ) ≤ [`RELIABLE_BETA_SIGMA`], a standard error exists, and no more than
+    /// that of the average is due to draws too rare to be seen.
     pub reliable: bool,
 }
 
@@ -27,21 +28,33 @@ pub struct ExponentialAverage {
 /// reversed path, so the average over the remaining paths is one all the same. `beta_sigma_effective` is βσ√(1−ρ), see
 /// [`EnergyError::effective`].
 ///
-/// Creutz, Phys. Rev. D 38, 1228 (1988).
+/// σ does not know of everything that changes H: hard cores, forces that derive from no energy, long time steps. But the
+/// reversed path has −ΔH and exp(−βΔH) times the weight, so what draws with βΔH < −x contribute to the average is the part
+/// of draws with βΔH > x. Among n proposals none below −ln n is to be expected: the part of them above ln n is missing
+/// from the average, and where it exceeds the standard error the average is not reliable.
+///
+/// Creutz, Phys. Rev. D 38, 1228 (1988); for the symmetry Crooks, Phys. Rev. E 60, 2721 (1999).
 pub fn exponential_average<C: AsRef<[f64]>>(beta_delta_h: &[C], beta_sigma_effective: f64) -> ExponentialAverage {
-    let weights: Vec<Vec<f64>> = beta_delta_h
-        .iter()
-        .map(|chain| {
-            let kept = chain.as_ref().iter().filter(|x| **x != f64::INFINITY);
-            kept.map(|x| (-x).exp()).collect()
-        })
-        .collect();
+    let mut weights: Vec<Vec<f64>> = Vec::new();
+    for chain in beta_delta_h {
+        let kept = chain.as_ref().iter().filter(|x| **x != f64::INFINITY);
+        weights.push(kept.map(|x| (-x).exp()).collect());
+    }
     let summary = statistics::Summary::new(&weights);
     ExponentialAverage {
         mean: summary.mean,
         mcse: summary.mcse,
-        reliable: summary.mcse.is_finite() && beta_sigma_effective <= RELIABLE_BETA_SIGMA,
+        reliable: summary.mcse.is_finite()
+            && beta_sigma_effective <= RELIABLE_BETA_SIGMA
+            && missing_part(&weights) <= summary.mcse,
     }
+}
+
+/// The part of n weights exp(−βΔH) below 1/n: what their average lacks because its counterparts are too rare to be seen.
+fn missing_part(weights: &[Vec<f64>]) -> f64 {
+    let count = weights.iter().map(Vec::len).sum::<usize>() as f64;
+    let tiny = weights.iter().flatten().filter(|weight| **weight * count < 1.0);
+    tiny.count() as f64 / count
 }
 
 /// The acceptance that a Gaussian error of the total energy predicts: erfc((βσ/2)·√(1−ρ)).
@@ -158,6 +171,14 @@ mod tests {
         }
         assert!(!exponential_average(&[normal(100, 9)], 1.6).reliable);
         assert!(!exponential_average(&[normal(3, 9)], 0.1).reliable);
+    }
+
+    #[test]
+    fn what_the_energy_error_does_not_know_of_makes_unreliable() {
+        // One proposal in ten runs into a hard core; the draws that would make up for it are never seen.
+        let works: Vec<f64> = (0..10_000).map(|i| if i % 10 == 0 { 1e4 } else { 0.0 }).collect();
+        let average = exponential_average(&[works], 0.1);
+        assert!((average.mean - 0.9).abs() < 1e-12 && !average.reliable, "{average:?}");
     }
 
     #[test]

@@ -45,8 +45,13 @@ impl Label {
                 (config, PathBuf::from("."))
             }
         };
-        let choice = select_oracle(&config.oracle, self.oracle.as_deref())
-            .map_err(|complaint| Failure::new(exit::USAGE, complaint.to_string()))?;
+        let choice = select_oracle(&config.oracle, self.oracle.as_deref()).map_err(|complaint| {
+            let failure = Failure::new(exit::USAGE, complaint.message);
+            match complaint.hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        })?;
         let frames = crate::formats::read(&self.file).map_err(|error| Failure::from_error(exit::DATA, &error))?;
         let Some(first) = frames.first() else {
             return Err(Failure::new(

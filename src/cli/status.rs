@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::{Failure, exit, say};
 use crate::run::RunDirectory;
-use crate::run::RunError;
 use crate::run::results::Results;
 use crate::sampling::{Outcome, Phase};
 
@@ -25,13 +24,8 @@ pub struct Status {
 impl Status {
     /// Prints phase, labels, steps, acceptance and whether a driver is at work.
     pub fn run(self) -> Result<u8, Failure> {
+        let running = RunDirectory::new(&self.directory).is_locked();
         let results = Results::read(&self.directory).map_err(|error| Failure::from_error(exit::DATA, &error))?;
-        let running = match RunDirectory::new(&self.directory).lock() {
-            Ok(_) => false,
-            Err(RunError::Locked { .. }) => true,
-            // A directory that cannot be written to can still be looked at.
-            Err(_) => false,
-        };
         let calls = results.oracle_calls();
         let sampled: Vec<u64> = results
             .decisions

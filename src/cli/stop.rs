@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failure, exit, say};
-use crate::run::{RunDirectory, RunError};
+use crate::run::RunDirectory;
 
 /// Arguments of `slmc stop`.
 #[derive(Debug, Args)]
@@ -25,13 +25,9 @@ impl Stop {
                     .hint("give the directory that `slmc run --out` wrote"),
             );
         }
-        match directory.lock() {
-            Err(RunError::Locked { .. }) => {}
-            Ok(_) => {
-                say(&format!("nothing is running in {}", self.directory.display()));
-                return Ok(0);
-            }
-            Err(error) => return Err(super::run::failure(&error)),
+        if !directory.is_locked() {
+            say(&format!("nothing is running in {}", self.directory.display()));
+            return Ok(0);
         }
         let path = directory.stop_request();
         std::fs::write(&path, b"stop\n")

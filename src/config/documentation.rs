@@ -72,12 +72,13 @@ fn kind(root: &Value, node: &Value) -> String {
             "object" => "table".to_owned(),
             other => other.to_owned(),
         },
-        Some(Value::Array(names)) => names
-            .iter()
-            .filter_map(Value::as_str)
-            .find(|name| *name != "null")
-            .unwrap_or("value")
-            .to_owned(),
+        Some(Value::Array(names)) => {
+            let name = names.iter().filter_map(Value::as_str).find(|name| *name != "null");
+            match (name, target.get("items")) {
+                (Some("array"), Some(items)) => format!("list of {}", kind(root, items)),
+                (name, _) => name.unwrap_or("value").to_owned(),
+            }
+        }
         _ => "value".to_owned(),
     }
 }
@@ -131,7 +132,12 @@ fn section(text: &mut String, root: &Value, node: &Value, path: &str, defaults: 
             ));
             continue;
         }
+        let required = node
+            .get("required")
+            .and_then(Value::as_array)
+            .is_some_and(|keys| keys.iter().any(|name| name == key));
         let shown = match default.or_else(|| property.get("default")) {
+            None | Some(Value::Null) if required => "must be given".to_owned(),
             None | Some(Value::Null) => "–".to_owned(),
             Some(value) => format!("`{value}`"),
         };

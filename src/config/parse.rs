@@ -84,19 +84,40 @@ pub fn parse(text: &str) -> Result<Config, Vec<Complaint>> {
         if complaints.contains(&complaint) {
             return Err(complaints);
         }
-        complaints.push(complaint);
         let Some(at) = at else {
+            complaints.push(complaint);
             return Err(complaints);
         };
         let start = working[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let end = working[at..].find('\n').map_or(working.len(), |newline| at + newline);
+        let line_end = |from: usize| {
+            working[from..]
+                .find('\n')
+                .map_or(working.len(), |newline| from + newline)
+        };
+        let mut end = line_end(at);
+        // Without its header, or with a key missing, the whole table is taken out.
+        if working[start..end].trim_start().starts_with('[') {
+            while end < working.len() && !working[end + 1..].trim_start_matches([' ', '\t']).starts_with('[') {
+                end = line_end(end + 1);
+            }
+        }
+        // A key that was complained about is not missing.
+        let blanked = missing_key(error.message()).is_some_and(|key| {
+            let mut lines = text[start..end.min(text.len())].lines();
+            lines.any(|line| {
+                line.trim_start()
+                    .strip_prefix(key)
+                    .is_some_and(|rest| rest.trim_start().starts_with('='))
+            })
+        });
+        if !blanked {
+            complaints.push(complaint);
+        }
         let blank: String = working[start..end]
             .chars()
-            .flat_map(|c| std::iter::repeat_n(' ', c.len_utf8()))
+            .flat_map(|c| std::iter::repeat_n(if c == '\n' { c } else { ' ' }, c.len_utf8()))
             .collect();
-        if working[start..end].trim().is_empty()
-            || working[start..end].trim_start().starts_with('[') && !complaints_key(error.message())
-        {
+        if working[start..end].trim().is_empty() {
             return Err(complaints);
         }
         working.replace_range(start..end, &blank);
@@ -104,14 +125,15 @@ pub fn parse(text: &str) -> Result<Config, Vec<Complaint>> {
     Err(complaints)
 }
 
-/// Whether the error is about a key or table that should not be there, so that the rest can still be checked without it.
-fn complaints_key(message: &str) -> bool {
-    message.contains("unknown field") || message.contains("unknown variant") || message.contains("duplicate key")
+/// The key that serde misses.
+fn missing_key(message: &str) -> Option<&str> {
+    let rest = message.trim().strip_prefix("missing field `")?;
+    rest.split_once('`').map(|(key, _)| key)
 }
 
 fn explain(text: &str, message: &str, at: Option<usize>) -> Complaint {
     let message = message.trim().replace('\n', "; ");
-    let mut hint = None;
+    let hint;
     let mut shown = message.clone();
     if let Some(rest) = message.strip_prefix("unknown field `")
         && let Some((key, expected)) = rest.split_once('`')
@@ -129,16 +151,20 @@ fn explain(text: &str, message: &str, at: Option<usize>) -> Complaint {
         let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
         shown = format!("`{key}` is not a choice here");
         hint = Some(format!("choose one of {}", known.join(", ")));
-    } else if let Some(key) = message
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.strip_suffix('`'))
-    {
+    } else if let Some(key) = missing_key(&message) {
         shown = format!("the key `{key}` is missing");
         hint = Some(format!(
             "add `{key} = ...`; `slmc init` writes a complete example, docs/config.md explains each key"
         ));
     } else if message.contains("invalid type") && message.contains("in quotes with its unit") {
         hint = Some("write the number and its unit in quotes".to_owned());
+    } else if message.contains("invalid type") || message.contains("invalid value") || message.contains("is not a") {
+        shown = shown.replace(", expected u64", ", expected a whole number from 0 up");
+        shown = shown.replace(", expected usize", ", expected a whole number from 0 up");
+        hint = Some("docs/config.md (`slmc schema --markdown`) tells what each key takes".to_owned());
+    } else {
+        hint =
+            Some("a section is `[name]`, a line of it `key = value`; texts and quantities stand in quotes".to_owned());
     }
     Complaint {
         place: at.map(|at| place(text, at)),

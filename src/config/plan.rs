@@ -504,6 +504,12 @@ fn assemble(
     }
 }
 
+/// More chains than this are a slip of the pen.
+const MOST_CHAINS: usize = 1000;
+
+/// More atoms than this are a slip of the pen.
+const MOST_ATOMS: usize = 1_000_000;
+
 fn check_numbers(config: &Config, check: &mut Checker<'_>) {
     if let Some(nvt) = &config.ensemble.nvt {
         check.positive("ensemble.nvt.temperature", nvt.temperature.value());
@@ -532,6 +538,17 @@ fn check_numbers(config: &Config, check: &mut Checker<'_>) {
     }
     let sampling = &config.sampling;
     check.at_least_one("sampling.chains", sampling.chains);
+    if sampling.chains > MOST_CHAINS {
+        check.complain(
+            "sampling.chains",
+            format!(
+                "{} are more than the {MOST_CHAINS} that one run may have",
+                sampling.chains
+            ),
+            "lower it; several runs with other seeds are as good",
+        );
+    }
+    check.at_least_one("output.anchor-every", config.output.anchor_every as usize);
     if sampling.discard >= sampling.steps {
         check.complain(
             "sampling.discard",
@@ -639,7 +656,7 @@ fn read_starts(config: &Config, folder: &Path, check: &mut Checker<'_>) -> Optio
     };
     let before = check.complaints.len();
     let mut structures: Vec<Structure> = Vec::new();
-    let chains = config.sampling.chains.max(1);
+    let chains = config.sampling.chains.clamp(1, MOST_CHAINS);
     for chain in 0..chains {
         let frame = if config.structure.start_from_frames {
             chain % frames.len()
@@ -653,6 +670,17 @@ fn read_starts(config: &Config, folder: &Path, check: &mut Checker<'_>) -> Optio
                     "structure.supercell",
                     "a zero makes no cell",
                     "give three numbers from 1 up",
+                );
+                return None;
+            }
+            let atoms = repeats
+                .iter()
+                .try_fold(structure.len(), |atoms, repeat| atoms.checked_mul(*repeat));
+            if atoms.is_none_or(|atoms| atoms > MOST_ATOMS) {
+                check.complain(
+                    "structure.supercell",
+                    format!("makes more than {MOST_ATOMS} atoms of {}", structure.len()),
+                    "give smaller numbers",
                 );
                 return None;
             }

@@ -100,6 +100,13 @@ impl RunDirectory {
         Ok(())
     }
 
+    /// Whether a driver is at work here, as far as can be seen from outside.
+    pub fn is_locked(&self) -> bool {
+        // A directory that cannot be written to can still be looked at.
+        File::open(self.root.join("lock"))
+            .is_ok_and(|file| rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared).is_err())
+    }
+
     /// Takes the lock, or tells who holds it.
     pub fn lock(&self) -> Result<RunLock, RunError> {
         let path = self.root.join("lock");

@@ -181,11 +181,7 @@ impl Results {
             .iter()
             .enumerate()
             .map(|(chain, decisions)| {
-                let since = self
-                    .blocks
-                    .last()
-                    .and_then(|steps| steps.get(chain))
-                    .map_or(0, |step| *step as usize);
+                let since = self.last_block(chain) as usize;
                 let first = decisions
                     .iter()
                     .position(|decision| decision.phase == Phase::Sampling && decision.step as usize > since)
@@ -202,6 +198,27 @@ impl Results {
                 (before, &decisions[first..])
             })
             .collect()
+    }
+
+    /// The last step of a chain before the last learning block.
+    fn last_block(&self, chain: usize) -> u64 {
+        self.blocks
+            .last()
+            .and_then(|steps| steps.get(chain))
+            .map_or(0, |step| *step)
+    }
+
+    /// Oracle calls of the sampling phase that is averaged, its burn-in included.
+    fn sampling_calls(&self) -> u64 {
+        let chains = self.decisions.iter().enumerate();
+        chains
+            .flat_map(|(chain, decisions)| {
+                let since = self.last_block(chain);
+                decisions.iter().filter(move |decision| decision.step > since)
+            })
+            .filter(|decision| decision.phase == Phase::Sampling)
+            .map(|decision| u64::from(decision.labels))
+            .sum()
     }
 
     /// Everything `slmc analyze` tells.
@@ -301,7 +318,7 @@ impl Results {
             "energy_error_std": error.and_then(|error| number(error.std).as_f64()),
             "energy_error_correlation": error.and_then(|error| number(error.correlation).as_f64()),
             "acceptance_predicted": error.map(|error| number(error.predicted_acceptance(beta))),
-            "ess_per_oracle_call": number(energy.ess_bulk / calls.sampling as f64),
+            "ess_per_oracle_call": number(energy.ess_bulk / self.sampling_calls() as f64),
             "ess_per_oracle_call_total": number(energy.ess_bulk / calls.total as f64),
             "trajectory_steps": trajectory.0,
             "segments": trajectory.1,
@@ -312,11 +329,8 @@ impl Results {
         });
         if kept.iter().all(|decision| decision.stress.is_some()) && count > 3 {
             let volume = self.start.cell.volume();
-            let ideal = ideal_pressure(
-                self.degrees_of_freedom / 3,
-                self.thermal_energy / crate::units::BOLTZMANN,
-                volume,
-            );
+            let moving = self.start.fixed.iter().filter(|fixed| !**fixed).count();
+            let ideal = ideal_pressure(moving, self.thermal_energy / crate::units::BOLTZMANN, volume);
             let pressure = column(&|decision| {
                 let s = decision.stress.unwrap_or_default();
                 let tensor = [[s[0], s[5], s[4]], [s[5], s[1], s[3]], [s[4], s[3], s[2]]];

@@ -42,6 +42,18 @@ impl Driver {
     }
 
     pub(super) fn no_oracle(&mut self) -> RunError {
+        // The workers are gone, but their last words may still lie in the channel.
+        let unread: Vec<Happening> = self.happenings.1.try_iter().collect();
+        for happening in unread {
+            match happening {
+                Happening::Pool(PoolEvent::OpenFailed { error, .. }) if self.last_failure.is_none() => {
+                    self.last_failure = Some(error);
+                }
+                other => {
+                    let _ = self.happenings.0.send(other);
+                }
+            }
+        }
         RunError::Oracle {
             path: self.directory.root().to_owned(),
             source: self.last_failure.take().unwrap_or(OracleError::Fatal {

@@ -1,0 +1,12 @@
+//! The promise of exactness: whatever the proposals, means and variances are the oracle's, within five standard errors.
+//!
+//! Everything runs at the level of the library, on a loop over one step of a kernel; only [`command_line`] goes through
+//! the program. The quick form has few seeds; `SLMC_FULL=1` runs twenty of each.
+
+mod canonical;
+mod command_line;
+mod divergence;
+mod harness;
+mod langevin;
+mod targets;
+mod truncated;
