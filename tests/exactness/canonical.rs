@@ -126,7 +126,7 @@ const EINSTEIN: &[Row] = &[
     row("einstein, good", einstein, nearly),
     three(row("einstein, the oracle itself, 3 segments", einstein, oracle_itself)),
     bad(row("einstein, bad", einstein, far), 10_000),
-    three(bad(row("einstein, bad, 3 segments", einstein, far), 10_000)),
+    three(bad(row("einstein, bad, 3 segments", einstein, far), 24_000)),
     non_conservative(row("einstein, non-conservative", einstein, swirl), 10_000),
     three(non_conservative(
         row("einstein, non-conservative, 3 segments", einstein, swirl),
