@@ -85,14 +85,10 @@ fn baselines(system: &System, arguments: &Arguments) -> Result<Vec<Row>, String>
     let failed = || "no setting gave a finite number of calls per effective sample".to_owned();
     let confirm = |method: Method, share: f64, seed: u64| {
         eprintln!("measuring {method:?}");
-        measure(
-            system,
-            &starts,
-            method,
-            share * arguments.effective,
-            1.5e6 * share.sqrt(),
-            seed,
-        )
+        let measured = measure(system, &starts, method, share * arguments.effective, 1.5e6, seed);
+        let Estimate { calls, error, .. } = measured.estimate;
+        eprintln!("  {calls:.2} ± {error:.2} calls per effective sample");
+        measured
     };
 
     eprintln!("tuning hybrid Monte Carlo");
@@ -150,14 +146,14 @@ fn tune_hmc(system: &System, starts: &[Structure], seed: u64) -> Option<Method> 
         refresh: 1.0,
     };
     let mut coarse = Vec::new();
-    for k in 0..24 {
-        let time_step = 1.0 * 2.0_f64.powf(f64::from(k) / 3.0);
+    for k in 0..16 {
+        let time_step = 1.0 * 2.0_f64.powf(f64::from(k) / 2.0);
         let accepted = acceptance(system, starts, plain(time_step, 8), 100 * 8, seed);
-        if accepted < 0.3 {
+        if accepted < 0.4 {
             break;
         }
         if accepted < 0.98 {
-            let lengths = [3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128];
+            let lengths = [3, 5, 8, 13, 21, 34, 55, 90];
             coarse.extend(lengths.map(|steps| plain(time_step, steps)));
         }
     }
@@ -166,15 +162,15 @@ fn tune_hmc(system: &System, starts: &[Structure], seed: u64) -> Option<Method> 
         return None;
     };
     let mut fine = Vec::new();
-    for shorter in [0.80, 0.86, 0.93, 1.0, 1.07, 1.15] {
-        for longer in [0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5] {
+    for shorter in [0.78, 0.88, 1.0, 1.13] {
+        for longer in [0.65, 0.8, 1.0, 1.25] {
             let method = plain(time_step * shorter, ((steps as f64 * longer).round() as usize).max(2));
             if !fine.contains(&method) {
                 fine.push(method);
             }
         }
     }
-    best(system, starts, &fine, 16_000, 3000.0, seed)
+    best(system, starts, &fine, 8000, 2000.0, seed)
 }
 
 /// Length and share of fresh momenta of generalised hybrid Monte Carlo, around the time steps of the plain one.
@@ -183,9 +179,9 @@ fn tune_kept(system: &System, starts: &[Structure], plain: Method, seed: u64) ->
         return None;
     };
     let mut methods = Vec::new();
-    for shorter in [0.6, 0.75, 0.9] {
-        for part in [0.2, 0.35, 0.5, 0.75] {
-            for refresh in [0.2, 0.4, 0.6, 0.8] {
+    for shorter in [0.7, 0.9] {
+        for part in [0.25, 0.5, 0.75] {
+            for refresh in [0.3, 0.5, 0.7] {
                 let method = Method::Hmc {
                     time_step: time_step * shorter,
                     steps: ((steps as f64 * part).round() as usize).max(1),
@@ -206,14 +202,12 @@ fn tune_langevin(system: &System, starts: &[Structure], seed: u64) -> Option<Met
         time_step: 1.0,
         friction,
     };
-    let coarse: Vec<Method> = (0..10).map(|k| at(0.5 * 2.0_f64.powi(k))).collect();
-    let Method::Langevin { friction, .. } = best(system, starts, &coarse, 32_000, 1500.0, seed)? else {
+    let coarse: Vec<Method> = (0..8).map(|k| at(2.0 * 2.0_f64.powi(k))).collect();
+    let Method::Langevin { friction, .. } = best(system, starts, &coarse, 16_000, 1500.0, seed)? else {
         return None;
     };
-    let fine: Vec<Method> = [0.6, 0.72, 0.85, 1.0, 1.18, 1.4, 1.65]
-        .map(|factor| at(factor * friction))
-        .into();
-    best(system, starts, &fine, 64_000, 3000.0, seed)
+    let fine: Vec<Method> = [0.7, 0.84, 1.0, 1.2, 1.42].map(|factor| at(factor * friction)).into();
+    best(system, starts, &fine, 32_000, 3000.0, seed)
 }
 
 fn print_table(name: &str, system: &System, rows: &[Row], learned: bool) {

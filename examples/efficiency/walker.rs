@@ -115,6 +115,8 @@ impl Walker {
                 self.dynamics(system, &integrator, calls);
             }
         }
+        // Neighbour lists of thousands of waiting chains would fill the memory.
+        self.workspace.reset();
     }
 
     fn trajectory(&mut self, system: &System, time_step: f64, steps: usize, refresh: f64) {

@@ -246,7 +246,7 @@ fn label<Id: Clone>(
         });
         if error.fault() == Fault::Transient {
             thread::sleep(delay);
-            delay = (2 * delay).min(Duration::from_secs(300));
+            delay = (2 * delay).min(Duration::from_mins(5));
         }
     }
     unreachable!("the loop over attempts only ends by returning")
