@@ -281,13 +281,13 @@ fn analyze_and_status_have_all_keys() {
 fn analyze_takes_any_chains() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chains.csv");
-    let rows: String = (0..200)
+    let rows: Vec<String> = (0..200)
         .map(|i| {
             let draw = |k: f64| (12.9898 * (f64::from(i) + k)).sin() * 43_758.545 % 1.0;
-            format!("{},{}\n", draw(0.1), draw(1000.7))
+            format!("{},{}", draw(0.1), draw(1000.7))
         })
         .collect();
-    std::fs::write(&file, rows).unwrap();
+    std::fs::write(&file, rows.join("\n")).unwrap();
     let (out, _) = expect(0, &["analyze", "--chains", text(&file), "--json"]);
     let value = json(&out);
     for key in ["ess_bulk", "ess_tail", "rhat", "mcse_mean"] {

@@ -562,7 +562,10 @@ fn a_thawed_run_learns_and_samples_anew() {
     assert!(second["generation"].as_u64() > first["generation"].as_u64());
     assert!(second["oracle_calls"]["total"].as_u64().unwrap() > 110);
     for (name, bytes) in harness::decisions(&directory) {
-        if name.ends_with(".jsonl") {
+        if std::path::Path::new(&name)
+            .extension()
+            .is_some_and(|end| end == "jsonl")
+        {
             assert!(
                 bytes.starts_with(&before[&name]) && bytes.len() > before[&name].len(),
                 "{name}"

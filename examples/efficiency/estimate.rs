@@ -32,7 +32,7 @@ pub fn effective_samples<C: AsRef<[f64]>>(energies: &[C], block: usize) -> f64 {
                 .collect()
         })
         .collect();
-    let steps: Vec<f64> = energies.iter().flat_map(|chain| chain.as_ref()).copied().collect();
+    let steps: Vec<f64> = energies.iter().flat_map(AsRef::as_ref).copied().collect();
     let blocked: Vec<f64> = blocks.iter().flatten().copied().collect();
     ess_mean(&blocks) * variance(&steps) / variance(&blocked)
 }

@@ -16,8 +16,8 @@ pub struct ExponentialAverage {
     /// Its Monte Carlo standard error, autocorrelation included.
     #[serde(deserialize_with = "deserialize_nan")]
     pub mcse: f64,
-    /// Whether the average means anything: βσ√(1−ρ) ≤ [`RELIABLE_BETA_SIGMA`], a standard error exists, and no more than
-    /// that of the average is due to draws too rare to be seen.
+    /// Whether the average means anything: neither βσ√(1−ρ) nor √⟨βΔH⟩ exceeds [`RELIABLE_BETA_SIGMA`], a standard error
+    /// exists, and no more than that of the average is due to draws too rare to be seen.
     pub reliable: bool,
 }
 
@@ -28,24 +28,29 @@ pub struct ExponentialAverage {
 /// reversed path, so the average over the remaining paths is one all the same. `beta_sigma_effective` is βσ√(1−ρ), see
 /// [`EnergyError::effective`].
 ///
-/// σ does not know of everything that changes H: hard cores, forces that derive from no energy, long time steps. But the
-/// reversed path has −ΔH and exp(−βΔH) times the weight, so what draws with βΔH < −x contribute to the average is the part
+/// σ does not know of everything that changes H: hard cores, forces that derive from no energy, long time steps. Where the
+/// energy error alone changes H, ⟨βΔH⟩ is (βσ)²(1−ρ), so the same limit holds for its root. And the reversed path has −ΔH and exp(−βΔH) times the weight, so what draws with βΔH < −x contribute to the average is the part
 /// of draws with βΔH > x. Among n proposals none below −ln n is to be expected: the part of them above ln n is missing
 /// from the average, and where it exceeds the standard error the average is not reliable.
 ///
 /// Creutz, Phys. Rev. D 38, 1228 (1988); for the symmetry Crooks, Phys. Rev. E 60, 2721 (1999).
 pub fn exponential_average<C: AsRef<[f64]>>(beta_delta_h: &[C], beta_sigma_effective: f64) -> ExponentialAverage {
-    let mut weights: Vec<Vec<f64>> = Vec::new();
+    let mut works: Vec<Vec<f64>> = Vec::new();
     for chain in beta_delta_h {
-        let kept = chain.as_ref().iter().filter(|x| **x != f64::INFINITY);
-        weights.push(kept.map(|x| (-x).exp()).collect());
+        works.push(chain.as_ref().iter().copied().filter(|x| *x != f64::INFINITY).collect());
     }
+    let weights: Vec<Vec<f64>> = works
+        .iter()
+        .map(|chain| chain.iter().map(|x| (-x).exp()).collect())
+        .collect();
+    let mean_work = statistics::mean(works.iter().flatten());
     let summary = statistics::Summary::new(&weights);
     ExponentialAverage {
         mean: summary.mean,
         mcse: summary.mcse,
         reliable: summary.mcse.is_finite()
             && beta_sigma_effective <= RELIABLE_BETA_SIGMA
+            && mean_work <= RELIABLE_BETA_SIGMA * RELIABLE_BETA_SIGMA
             && missing_part(&weights) <= summary.mcse,
     }
 }
@@ -179,6 +184,9 @@ mod tests {
         let works: Vec<f64> = (0..10_000).map(|i| if i % 10 == 0 { 1e4 } else { 0.0 }).collect();
         let average = exponential_average(&[works], 0.1);
         assert!((average.mean - 0.9).abs() < 1e-12 && !average.reliable, "{average:?}");
+        // Softer cores: the part that is missing is seen now and then, but not often enough.
+        let works: Vec<f64> = (0..10_000).map(|i| if i % 3 == 0 { 8.0 } else { 0.0 }).collect();
+        assert!(!exponential_average(&[works], 0.1).reliable);
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Check {
             )),
             ProposalSource::Fixed(_) => text.push_str("  proposals   on the given surface, nothing is learned\n"),
             ProposalSource::Oracle => {
-                text.push_str("  proposals   on the oracle's own forces, each time step a label\n")
+                text.push_str("  proposals   on the oracle's own forces, each time step a label\n");
             }
         }
         text.push_str(&format!(

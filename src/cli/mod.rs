@@ -157,7 +157,10 @@ pub fn main() -> ExitCode {
         Command::Train(command) => command.run(verbosity),
         Command::Predict(command) => command.run(),
         Command::Analyze(command) => command.run(),
-        Command::Schema(command) => command.run(),
+        Command::Schema(command) => {
+            command.run();
+            Ok(0)
+        }
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Failure, say};
+use super::say;
 use crate::config::{json_schema, markdown};
 
 /// Arguments of `slmc schema`.
@@ -15,12 +15,11 @@ pub struct Schema {
 
 impl Schema {
     /// Prints.
-    pub fn run(self) -> Result<u8, Failure> {
+    pub fn run(self) {
         if self.markdown {
             say(&markdown());
         } else {
             say(&serde_json::to_string_pretty(&json_schema()).unwrap_or_default());
         }
-        Ok(0)
     }
 }

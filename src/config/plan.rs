@@ -375,7 +375,7 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         &config,
         &choice,
         starts,
-        Settings {
+        &Settings {
             thermal_energy,
             time_step,
             kernel,
@@ -406,7 +406,7 @@ fn assemble(
     config: &Config,
     choice: &OracleChoice,
     starts: Vec<Structure>,
-    settings: Settings,
+    settings: &Settings,
     given: Option<Arc<dyn Potential>>,
     data: Vec<Arc<LabelledStructure>>,
 ) -> Plan {
@@ -419,7 +419,7 @@ fn assemble(
         band: config
             .trajectory
             .divergence
-            .map_or((100.0 * settings.thermal_energy).max(1.0), |energy| energy.value()),
+            .map_or((100.0 * settings.thermal_energy).max(1.0), crate::units::Energy::value),
     };
     let chains = config.sampling.chains;
     let proposal = match given {
@@ -526,7 +526,7 @@ fn check_numbers(config: &Config, check: &mut Checker<'_>) {
         check.complain(
             "trajectory.jitter",
             format!("{} is not from 0 to below 1", config.trajectory.jitter),
-            "0.2 spreads the number of steps by 20 % either way",
+            "0.5 spreads the number of steps by half of it either way",
         );
     }
     if let Some(band) = config.trajectory.divergence {

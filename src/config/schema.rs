@@ -103,7 +103,8 @@ pub struct TrajectoryConfig {
     pub most_segments: usize,
     /// The cost of an oracle call in network time steps, for tuning. A clock never steers a chain, so it is given here.
     pub label_cost: f64,
-    /// Half-width of the random spread of the number of steps, as a fraction; 0 for none. It avoids resonance with vibrations.
+    /// Half-width of the random spread of the number of steps, as a fraction; 0 for none. Lengths that vary by half avoid resonance: a
+    /// vibration whose half period fits the length hardly forgets its energy.
     pub jitter: f64,
     /// A trajectory whose network energy strays by more than this has diverged and is rejected without a label; absent: 100 kT
     /// and at least 1 eV.
@@ -121,7 +122,7 @@ impl Default for TrajectoryConfig {
             most_steps: None,
             most_segments: 5,
             label_cost: 10_000.0,
-            jitter: 0.2,
+            jitter: 0.5,
             divergence: None,
         }
     }

@@ -176,7 +176,7 @@ impl Observer for Lines {
         if new_phase || self.last.elapsed() > self.interval {
             self.print(snapshot);
             // Ever longer pauses keep the log of a long run short.
-            self.interval = (self.interval * 3 / 2).min(Duration::from_secs(60));
+            self.interval = (self.interval * 3 / 2).min(Duration::from_mins(1));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Worker threads, one oracle each: requests in over bounded channels, replies out, retries in between.
 
-use std::path::PathBuf;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -188,7 +189,16 @@ fn work<Id: Clone>(
         if let Some(chain) = request.chain {
             oracle.select_chain(chain);
         }
-        let answer = label(oracle.as_mut(), settings, tell, &request, cancelled);
+        // A fault of an adaptor must not leave the driver waiting for an answer that never comes.
+        let labelled = catch_unwind(AssertUnwindSafe(|| {
+            label(oracle.as_mut(), settings, tell, &request, cancelled)
+        }));
+        let answer = labelled.unwrap_or_else(|_| {
+            Answer::Failed(OracleError::Fatal {
+                oracle: format!("worker {worker}"),
+                reason: "the adaptor has a fault and ended; please report it".to_owned(),
+            })
+        });
         tell(PoolEvent::Reply {
             id: request.id,
             answer,
@@ -196,6 +206,17 @@ fn work<Id: Clone>(
             seconds: begun.elapsed().as_secs_f64(),
         });
     }
+}
+
+/// A folder of this name that no earlier process has used: kept failures are never written over.
+fn fresh_folder(jobs: &Path, name: &str) -> PathBuf {
+    let mut folder = jobs.join(name);
+    let mut again = 1;
+    while folder.exists() {
+        again += 1;
+        folder = jobs.join(format!("{name}-again-{again}"));
+    }
+    folder
 }
 
 /// One request with its retries: transient faults up to `retries` times, unphysical ones believed when two attempts in a row agree.
@@ -210,7 +231,7 @@ fn label<Id: Clone>(
     let mut transient = 0;
     let mut unphysical = 0;
     for attempt in 0.. {
-        let job = JobDir::new(settings.jobs.join(format!("{}-{attempt}", request.name)));
+        let job = JobDir::new(fresh_folder(&settings.jobs, &format!("{}-{attempt}", request.name)));
         let error = match oracle.label(&request.structure, &job) {
             Ok(labels) if labels.is_finite() => {
                 if job.path().exists() {
@@ -246,7 +267,7 @@ fn label<Id: Clone>(
         });
         if error.fault() == Fault::Transient {
             thread::sleep(delay);
-            delay = (2 * delay).min(Duration::from_secs(300));
+            delay = (2 * delay).min(Duration::from_mins(5));
         }
     }
     unreachable!("the loop over attempts only ends by returning")

@@ -289,7 +289,7 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         for length in 0..=bytes.len() {
             std::fs::write(&path, &bytes[..length]).unwrap();
-            let whole = bytes[..length].iter().filter(|byte| **byte == b'\n').count();
+            let whole = String::from_utf8_lossy(&bytes[..length]).matches('\n').count();
             let opened = Journal::<Record>::open(&path, Durability::EachRecord).unwrap();
             assert_eq!(opened.records, records[..whole]);
             let newline = bytes[..length]

@@ -126,7 +126,7 @@ const EINSTEIN: &[Row] = &[
     row("einstein, good", einstein, nearly),
     three(row("einstein, the oracle itself, 3 segments", einstein, oracle_itself)),
     bad(row("einstein, bad", einstein, far), 10_000),
-    three(bad(row("einstein, bad, 3 segments", einstein, far), 10_000)),
+    three(bad(row("einstein, bad, 3 segments", einstein, far), 24_000)),
     non_conservative(row("einstein, non-conservative", einstein, swirl), 10_000),
     three(non_conservative(
         row("einstein, non-conservative, 3 segments", einstein, swirl),
@@ -177,7 +177,7 @@ const LENNARD_JONES: &[Row] = &[
     non_conservative(row("lennard-jones, non-conservative", lennard_jones, swirl), 6_000),
     three(non_conservative(
         row("lennard-jones, non-conservative, 3 segments", lennard_jones, swirl),
-        6_000,
+        10_000,
     )),
     on(
         other_masses,

@@ -64,14 +64,14 @@ pub fn signal(child: &Child, name: &str) {
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "waited in vain for {what}");
+        assert!(begun.elapsed() < Duration::from_mins(2), "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 /// The number of whole lines of a file, 0 without one.
 pub fn lines(path: &Path) -> usize {
-    std::fs::read(path).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count())
+    std::fs::read(path).map_or(0, |bytes| String::from_utf8_lossy(&bytes).matches('\n').count())
 }
 
 /// A path as an argument.

@@ -81,14 +81,15 @@ impl Driver {
 
     pub(super) fn happen(&mut self, happening: Happening) -> Result<(), RunError> {
         match happening {
-            Happening::Began(chain, task, workspace) => {
+            Happening::Began(chain, begun) => {
+                let (task, workspace) = *begun;
                 self.in_flight -= 1;
                 self.workspaces[chain] = Some(workspace);
                 let Activity::Proposing(id) = self.chains[chain].activity else {
                     return Ok(());
                 };
                 self.chains[chain].activity = Activity::Idle;
-                self.advance(chain, id, *task, 0, None)
+                self.advance(chain, id, task, 0, None)
             }
             Happening::Trained(reply) => {
                 self.trained(*reply)?;

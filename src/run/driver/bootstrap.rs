@@ -99,7 +99,7 @@ impl Driver {
             };
         }
         if let ProposalSource::Learned(learning) = &self.plan.proposal {
-            self.frames = learning.bootstrap.data.clone();
+            self.frames.clone_from(&learning.bootstrap.data);
             for (structure, reply) in self.bootstrap_replies.values() {
                 if let Some(Reply::Labels(labels)) = reply {
                     self.frames.push(Arc::new(LabelledStructure {

@@ -49,7 +49,7 @@ pub enum Finish {
 
 enum Happening {
     Pool(PoolEvent<RequestId>),
-    Began(usize, Box<Task>, Workspace),
+    Began(usize, Box<(Task, Workspace)>),
     Trained(Box<TrainReply>),
 }
 
@@ -294,10 +294,10 @@ impl Driver {
         self.begun = Instant::now();
         self.start_threads()?;
         let result = self.work(observer);
-        if result.is_err() {
-            if let Some(pool) = &self.pool {
-                pool.cancel();
-            }
+        if result.is_err()
+            && let Some(pool) = &self.pool
+        {
+            pool.cancel();
         }
         // The threads end here, so that nothing outlives the lock.
         self.pool = None;

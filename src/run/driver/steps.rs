@@ -59,7 +59,7 @@ impl Driver {
                 return Err(self.contradiction(chain, decision.step, "its phase or network generation differs"));
             }
             if !self.recorded(id.phase) || decision.outcome == Outcome::Diverged && decision.labels == 0 {
-                return self.replay_unrecorded(chain, id, plan, potential);
+                return self.replay_unrecorded(chain, id, plan, potential.as_deref());
             }
         } else if stopping || !self.may_begin_label() {
             return Ok(false);
@@ -100,7 +100,7 @@ impl Driver {
             let tell = self.happenings.0.clone();
             rayon::spawn(move || {
                 let task = kernel.begin(&environment, &plan, potential.as_deref(), &state, id, &mut workspace);
-                let _ = tell.send(Happening::Began(chain, Box::new(task), workspace));
+                let _ = tell.send(Happening::Began(chain, Box::new((task, workspace))));
             });
         } else {
             let task = kernel.begin(&self.plan.environment, &plan, None, &state, id, &mut Workspace::new());
@@ -122,7 +122,7 @@ impl Driver {
         chain: usize,
         id: StepId,
         plan: TrajectoryPlan,
-        potential: Option<Arc<dyn Potential>>,
+        potential: Option<&dyn Potential>,
     ) -> Result<bool, RunError> {
         let Some(decision) = self.chains[chain].replay.pop_front() else {
             return Ok(false);
@@ -131,7 +131,7 @@ impl Driver {
         if self.recorded(id.phase) {
             // Diverged: nothing was labelled and nothing has moved.
             state.momenta = None;
-            self.settle(chain, decision, state, None, true)?;
+            self.settle(chain, &decision, state, None, true)?;
             return Ok(true);
         }
         if decision.outcome == Outcome::Unphysical {
@@ -152,14 +152,10 @@ impl Driver {
             let Some(workspace) = self.workspaces[chain].as_mut() else {
                 return Ok(false);
             };
-            let task = self.plan.kernel.begin(
-                &self.plan.environment,
-                &plan,
-                potential.as_deref(),
-                &state,
-                id,
-                workspace,
-            );
+            let task = self
+                .plan
+                .kernel
+                .begin(&self.plan.environment, &plan, potential, &state, id, workspace);
             let end = match task {
                 Task::Slhmc(task) => task.end,
                 _ => None,
@@ -170,7 +166,7 @@ impl Driver {
                 return Err(self.contradiction(chain, decision.step, "its trajectory cannot be repeated"));
             }
         }
-        self.settle(chain, decision, state, None, true)?;
+        self.settle(chain, &decision, state, None, true)?;
         Ok(true)
     }
 
@@ -248,7 +244,7 @@ impl Driver {
                         }
                     };
                     self.chains[chain].activity = Activity::Idle;
-                    return self.settle(chain, decision, state, frame, replayed);
+                    return self.settle(chain, &decision, state, frame, replayed);
                 }
             }
         }
@@ -267,7 +263,7 @@ impl Driver {
     pub(super) fn settle(
         &mut self,
         chain: usize,
-        decision: Decision,
+        decision: &Decision,
         state: State,
         frame: Option<Arc<LabelledStructure>>,
         replayed: bool,
@@ -312,12 +308,12 @@ impl Driver {
             let sampled = this.energies.len() as u64 + 1;
             let every = self.plan.trajectory_every;
             if every > 0 && sampled > self.plan.sampling.discard && sampled.is_multiple_of(every) {
-                self.outputs.frame(chain, &state, &decision)?;
+                self.outputs.frame(chain, &state, decision)?;
             }
             this.energies.push(decision.energy);
         }
         this.labels += u64::from(decision.labels);
-        this.note(&decision);
+        this.note(decision);
         if !replayed {
             let carries = !matches!(kernel, Kernel::Slhmc);
             let due = if carries {

@@ -1,0 +1,119 @@
+//! Every example runs: at reduced size from nothing to its report, and `slmc check` finds its full size good.
+
+use std::path::Path;
+use std::process::Command;
+
+fn slmc(arguments: &[&str]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_slmc"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("the binary starts")
+}
+
+/// Runs an example with a few labels and steps; gives the analysis.
+fn run(name: &str, settings: &[&str]) -> serde_json::Value {
+    let config = format!("examples/{name}/slmc.toml");
+    let checked = slmc(&["check", &config]);
+    assert!(
+        checked.status.success(),
+        "{name}: {}",
+        String::from_utf8_lossy(&checked.stderr)
+    );
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("run");
+    let out_text = out.to_str().expect("a plain path");
+    let mut arguments = vec!["run", &config, "--out", out_text, "--quiet"];
+    for setting in settings {
+        arguments.extend(["--set", setting]);
+    }
+    let finished = slmc(&arguments);
+    assert!(
+        finished.status.success(),
+        "{name}: {}",
+        String::from_utf8_lossy(&finished.stderr)
+    );
+    assert!(out.join("report.json").exists() && out.join("learning.svg").exists());
+    let analysis = slmc(&["analyze", out_text, "--json"]);
+    serde_json::from_slice(&analysis.stdout).expect("the analysis is JSON")
+}
+
+/// What every learning example must show, however short.
+fn learned(name: &str, stop_after: u64, acceptance: f64) {
+    let settings = [
+        format!("learning.stop-after={stop_after}"),
+        "sampling.steps=12".to_owned(),
+        "sampling.discard=2".to_owned(),
+        "trajectory.most-segments=1".to_owned(),
+    ];
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let analysis = run(name, &settings);
+    let number = |key: &str| {
+        analysis
+            .pointer(key)
+            .and_then(serde_json::Value::as_f64)
+            .unwrap_or_else(|| panic!("{name}: {key} in {analysis}"))
+    };
+    assert_eq!(number("/samples"), 20.0);
+    assert!(number("/oracle_calls/bootstrap") + number("/oracle_calls/learning") <= stop_after as f64);
+    assert!(
+        number("/acceptance") >= acceptance,
+        "{name}: acceptance {}",
+        number("/acceptance")
+    );
+}
+
+#[test]
+fn silicon_learns_from_a_handful_of_labels() {
+    learned("silicon", 25, 0.6);
+}
+
+#[test]
+fn quartz_learns_from_a_handful_of_labels() {
+    learned("quartz", 25, 0.3);
+}
+
+#[test]
+fn argon_learns_from_a_handful_of_labels() {
+    learned("argon", 40, 0.3);
+}
+
+#[test]
+fn einstein_is_exact_with_wrong_proposals() {
+    let analysis = run("einstein", &["sampling.steps=2000"]);
+    let energy = &analysis["potential_energy"];
+    let (mean, error) = (energy["mean"].as_f64().unwrap(), energy["mcse"].as_f64().unwrap());
+    assert!(energy["ess_bulk"].as_f64().unwrap() > 100.0, "{analysis}");
+    // 24 coordinates at kT/2 each, whatever the springs; the temperature is the example's.
+    let config =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/einstein/slmc.toml")).unwrap();
+    assert!(config.contains("\"300 K\""));
+    let exact = 12.0 * 8.617_333_262e-5 * 300.0;
+    assert!((mean - exact).abs() < 5.0 * error, "{mean} ± {error} against {exact}");
+}
+
+#[test]
+fn silicon_on_density_functional_theory_runs_where_pw_x_is() {
+    let there = Command::new("pw.x")
+        .arg("--version")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .is_ok();
+    if !there {
+        let required = std::env::var("SLMC_REQUIRE_ORACLES").unwrap_or_default();
+        assert!(!required.contains("espresso"), "pw.x is required and not installed");
+        eprintln!("skipped: no pw.x");
+        return;
+    }
+    let settings = [
+        "bootstrap.structures=6",
+        "learning.stop-after=13",
+        "sampling.steps=6",
+        "sampling.discard=2",
+    ];
+    let analysis = run("silicon-dft", &settings);
+    assert_eq!(analysis["samples"], 8);
+    // 7 bootstrap labels, at most 6 while learning, 12 while sampling; a diverged trajectory costs none.
+    let total = analysis["oracle_calls"]["total"].as_u64().unwrap();
+    assert!((8..=25).contains(&total), "{total}");
+}
