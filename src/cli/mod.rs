@@ -55,7 +55,7 @@ pub struct Verbosity {
     /// Show no progress; only errors and results.
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// Say more: what is read, chosen and tuned.
+    /// Say more: each network with its error and trajectory after a run, each retry while labelling.
     #[arg(long, short, global = true)]
     verbose: bool,
 }

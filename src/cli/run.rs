@@ -135,6 +135,19 @@ fn report(root: &Path, verbosity: Verbosity, reason: &str) -> Result<(), Failure
         crate::run::directory::replace(&path, content.as_bytes())
             .map_err(|error| Failure::new(exit::CANNOT_WRITE, format!("cannot write {}: {error}", path.display())))?;
     }
+    if verbosity.verbose {
+        for generation in &results.generations {
+            eprintln!(
+                "network {}: {} labels, validation error {}; {}",
+                generation.generation,
+                generation.labels,
+                generation
+                    .validation_error
+                    .map_or("unknown".to_owned(), |error| format!("{:.2} meV", 1e3 * error)),
+                generation.reason
+            );
+        }
+    }
     if !verbosity.quiet {
         eprintln!("done: {reason}; everything is in {}", root.display());
         say(&super::analyze::table(&results, &analysis));
