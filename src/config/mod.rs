@@ -1,13 +1,20 @@
 //! The configuration: TOML text to a validated plan, all errors at once, each with its line and column.
 
+mod checker;
 mod documentation;
+mod given;
+mod numbers;
+mod oracle;
 mod parse;
 mod plan;
 mod schema;
+mod starts;
 mod template;
 
 pub use documentation::{json_schema, markdown};
+pub use given::momentum_is_removed;
+pub use oracle::{OracleChoice, open_oracle, select_oracle};
 pub use parse::{Complaint, ConfigError, override_text, parse};
-pub use plan::{OracleChoice, Surroundings, build_plan, momentum_is_removed, open_oracle, select_oracle};
+pub use plan::{Surroundings, build_plan};
 pub use schema::*;
 pub use template::template;

@@ -1,0 +1,157 @@
+//! What a configuration brings along: a given surface to propose with and structures already labelled.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::checker::Checker;
+use super::oracle::select_oracle;
+use super::schema::Config;
+use crate::oracle::analytic::{AnalyticConfig, build};
+use crate::potential::{NeuralPotential, Potential, Swirl};
+use crate::structure::Structure;
+use crate::training::LabelledStructure;
+
+/// Whether the momentum of the centre of mass is removed: oracle and proposal are translation-invariant and no atom is fixed.
+pub fn momentum_is_removed(config: &Config, first_frame: &Structure) -> bool {
+    let oracle = select_oracle(&config.oracle, None);
+    let mut unheard = Checker {
+        text: "",
+        complaints: Vec::new(),
+    };
+    let given = given_proposal(config, Path::new("/"), first_frame, &mut unheard);
+    oracle.is_ok_and(|choice| choice.translation_invariant(first_frame))
+        && given.is_none_or(|potential| potential.translation_invariant())
+        && !first_frame.fixed.contains(&true)
+}
+
+/// The surface of `[proposal]`, if one is given.
+pub(super) fn given_proposal(
+    config: &Config,
+    folder: &Path,
+    first: &Structure,
+    check: &mut Checker<'_>,
+) -> Option<Arc<dyn Potential>> {
+    let section = config.proposal.clone();
+    let analytic: Vec<AnalyticConfig> = [
+        section.einstein.map(AnalyticConfig::Einstein),
+        section.lennard_jones.map(AnalyticConfig::LennardJones),
+        section.stillinger_weber.map(AnalyticConfig::StillingerWeber),
+        section.vashishta.map(AnalyticConfig::Vashishta),
+        section.asymmetric.map(AnalyticConfig::Asymmetric),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if analytic.len() + usize::from(section.potential.is_some()) > 1 {
+        check.complain(
+            "proposal",
+            "more than one surface is given to propose with",
+            "keep one of `potential` and the tables",
+        );
+        return None;
+    }
+    let potential: Arc<dyn Potential> = if let Some(surface) = analytic.first() {
+        match build(surface, first) {
+            Ok(surface) => Arc::from(surface),
+            Err(error) => {
+                check.complain(
+                    &format!("proposal.{}", surface.name()),
+                    error.to_string(),
+                    "see docs/config.md",
+                );
+                return None;
+            }
+        }
+    } else if let Some(name) = &section.potential {
+        let potential = match NeuralPotential::load(&folder.join(name)) {
+            Ok(potential) => potential,
+            Err(error) => {
+                check.complain(
+                    "proposal.potential",
+                    error.to_string(),
+                    "name the folder that `slmc train` wrote, or a potentials/gen-NNN folder of a run",
+                );
+                return None;
+            }
+        };
+        let unknown = first
+            .elements()
+            .into_iter()
+            .find(|element| !potential.descriptor.elements().contains(element));
+        if let Some(element) = unknown {
+            check.complain(
+                "proposal.potential",
+                format!("the potential does not know {element}, which the structure holds"),
+                "give a potential trained on all its elements",
+            );
+            return None;
+        }
+        Arc::new(potential)
+    } else {
+        if section.swirl != 0.0 {
+            check.complain(
+                "proposal.swirl",
+                "there is no given surface to swirl",
+                "add a table such as [proposal.lennard-jones], or remove it",
+            );
+        }
+        return None;
+    };
+    Some(if section.swirl == 0.0 {
+        potential
+    } else {
+        Arc::new(Swirl::new(potential, section.swirl))
+    })
+}
+
+/// The structures of `bootstrap.data`.
+pub(super) fn read_data(
+    config: &Config,
+    folder: &Path,
+    first: &Structure,
+    check: &mut Checker<'_>,
+) -> Vec<Arc<LabelledStructure>> {
+    let mut data = Vec::new();
+    for name in &config.bootstrap.data {
+        let frames = match crate::formats::read(folder.join(name)) {
+            Ok(frames) => frames,
+            Err(error) => {
+                check.complain(
+                    "bootstrap.data",
+                    error.to_string(),
+                    "the path is relative to the configuration file",
+                );
+                continue;
+            }
+        };
+        let elements = first.elements();
+        for (index, frame) in frames.into_iter().enumerate() {
+            let Some(labels) = frame.force_consistent_labels() else {
+                check.complain(
+                    "bootstrap.data",
+                    format!("frame {index} of {name} has no energy"),
+                    "label it with `slmc label`, or take it out",
+                );
+                break;
+            };
+            if frame
+                .structure
+                .species
+                .iter()
+                .any(|species| !elements.contains(species))
+            {
+                check.complain(
+                    "bootstrap.data",
+                    format!("frame {index} of {name} holds an element that the structure has not"),
+                    "take it out",
+                );
+                break;
+            }
+            data.push(Arc::new(LabelledStructure {
+                structure: frame.structure,
+                labels,
+            }));
+        }
+    }
+    data
+}

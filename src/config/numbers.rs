@@ -1,0 +1,135 @@
+//! Numbers of a configuration that must lie in a range, alone or together.
+
+use super::checker::Checker;
+use super::schema::{Config, KernelConfig};
+use crate::descriptor::Descriptor;
+use crate::structure::Structure;
+use crate::training::Trainer;
+
+/// More chains than this are a slip of the pen.
+pub(super) const MOST_CHAINS: usize = 1000;
+
+/// Complains about numbers out of range.
+pub(super) fn check_numbers(config: &Config, check: &mut Checker<'_>) {
+    if let Some(nvt) = &config.ensemble.nvt {
+        check.positive("ensemble.nvt.temperature", nvt.temperature.value());
+    }
+    check.positive("trajectory.time-step", config.trajectory.time_step.value());
+    check.at_least_one("trajectory.steps", config.trajectory.steps);
+    check.at_least_one("trajectory.segments", config.trajectory.segments);
+    check.at_least_one("trajectory.most-segments", config.trajectory.most_segments);
+    if let Some(most) = config.trajectory.most_steps {
+        check.at_least_one("trajectory.most-steps", most);
+    }
+    check.positive("trajectory.label-cost", config.trajectory.label_cost);
+    if !(0.0..1.0).contains(&config.trajectory.jitter) {
+        check.complain(
+            "trajectory.jitter",
+            format!("{} is not from 0 to below 1", config.trajectory.jitter),
+            "0.5 spreads the number of steps by half of it either way",
+        );
+    }
+    if let Some(band) = config.trajectory.divergence {
+        check.positive("trajectory.divergence", band.value());
+    }
+    check.at_least_one("pool.workers", config.pool.workers);
+    if config.pool.retry_delay.value() < 0.0 {
+        check.complain("pool.retry-delay", "is negative", "give a time such as \"1 s\"");
+    }
+    let sampling = &config.sampling;
+    check.at_least_one("sampling.chains", sampling.chains);
+    if sampling.chains > MOST_CHAINS {
+        check.complain(
+            "sampling.chains",
+            format!(
+                "{} are more than the {MOST_CHAINS} that one run may have",
+                sampling.chains
+            ),
+            "lower it; several runs with other seeds are as good",
+        );
+    }
+    check.at_least_one("output.anchor-every", config.output.anchor_every as usize);
+    if sampling.discard >= sampling.steps {
+        check.complain(
+            "sampling.discard",
+            format!("drops all of the {} steps", sampling.steps),
+            "raise sampling.steps, or lower sampling.discard below it",
+        );
+    }
+    if let Some(target) = sampling.until_ess {
+        check.positive("sampling.until-ess", target);
+    }
+    if let KernelConfig::Langevin(langevin) = &sampling.kernel {
+        check.positive("sampling.kernel.langevin.friction", langevin.friction.value());
+    }
+    if config.max_labels == Some(0) {
+        check.complain("max-labels", "no label may be spent", "raise it, or leave it out");
+    }
+}
+
+/// Complains about what a run that learns could not do.
+pub(super) fn check_learning(config: &Config, starts: &[Structure], check: &mut Checker<'_>) {
+    let bootstrap = &config.bootstrap;
+    if bootstrap.structures == 0 && bootstrap.trajectories == 0 && bootstrap.data.is_empty() {
+        check.complain(
+            "bootstrap",
+            "there is nothing to train the first network on",
+            "set bootstrap.structures to 10 or so, or bootstrap.trajectories, or name labelled files in bootstrap.data",
+        );
+    }
+    if bootstrap.structures > 0 {
+        check.positive("bootstrap.displacement", bootstrap.displacement.value());
+    }
+    if !(0.0..0.3).contains(&bootstrap.strain) {
+        check.complain(
+            "bootstrap.strain",
+            "must lie from 0 to below 0.3",
+            "0.02 is a strain of two per cent",
+        );
+    }
+    if bootstrap.trajectories > 0 {
+        check.at_least_one("bootstrap.steps", bootstrap.steps);
+    }
+    check.at_least_one("learning.retrain-every", config.learning.retrain_every);
+    let first = 1 + bootstrap.structures + starts.len() * bootstrap.trajectories * bootstrap.steps;
+    let enough = first + starts.len();
+    if config.learning.stop_after < enough {
+        check.complain(
+            "learning.stop-after",
+            format!(
+                "{} labels end before learning begins: bootstrap alone needs {first} and a step of all chains {}",
+                config.learning.stop_after,
+                starts.len()
+            ),
+            format!("raise it to {enough} or more, or lower bootstrap.structures"),
+        );
+    }
+    if !(0.0..1.0).contains(&config.learning.freeze_acceptance) {
+        check.complain(
+            "learning.freeze-acceptance",
+            "must lie from 0 to below 1",
+            "0.97 freezes early once 97 % are expected, 0 spends the whole budget",
+        );
+    }
+    if let Some(most) = config.max_labels
+        && (most as usize) < enough
+    {
+        check.complain(
+            "max-labels",
+            format!("{most} labels end before learning begins, which needs {enough}"),
+            "raise it, or lower bootstrap.structures",
+        );
+    }
+    let trainer = Trainer::new(
+        config.descriptor.clone(),
+        config.network.clone(),
+        config.training.clone(),
+    );
+    if let Err(error) = trainer {
+        check.complain("training", error.to_string(), "see docs/config.md");
+    }
+    let frames: Vec<&Structure> = starts.iter().collect();
+    if let Err(error) = Descriptor::from_config(&config.descriptor, &starts[0].elements(), &frames) {
+        check.complain("descriptor", error.to_string(), "see docs/config.md");
+    }
+}

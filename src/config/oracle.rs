@@ -1,0 +1,183 @@
+//! The oracles a configuration may choose: their names, tables, choice and opening.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::parse::{Complaint, nearest};
+use super::schema::OracleConfig;
+use crate::oracle::analytic::{AnalyticConfig, AnalyticOracle, build};
+use crate::oracle::ipi::{EspressoConfig, IpiConfig, LammpsConfig, open, open_espresso, open_lammps};
+use crate::oracle::pool::OpenOracle;
+use crate::oracle::{Oracle, OracleError};
+use crate::structure::Structure;
+
+/// One chosen oracle.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OracleChoice {
+    /// Embedded.
+    Analytic(AnalyticConfig),
+    /// pw.x behind a socket.
+    Espresso(EspressoConfig),
+    /// LAMMPS behind a socket.
+    Lammps(LammpsConfig),
+    /// Any client behind a socket.
+    Ipi(IpiConfig),
+}
+
+impl OracleChoice {
+    /// All names, as `[oracle.NAME]` and `--oracle NAME` have them.
+    pub const NAMES: [&str; 8] = [
+        "einstein",
+        "lennard-jones",
+        "stillinger-weber",
+        "vashishta",
+        "asymmetric",
+        "espresso",
+        "lammps",
+        "ipi",
+    ];
+
+    /// An oracle with its shipped recipe or published parameters.
+    pub fn by_name(name: &str) -> Option<Self> {
+        AnalyticConfig::by_name(name).map(Self::Analytic).or(match name {
+            "espresso" => Some(Self::Espresso(EspressoConfig::default())),
+            "lammps" => Some(Self::Lammps(LammpsConfig::default())),
+            "ipi" => Some(Self::Ipi(IpiConfig::default())),
+            _ => None,
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Analytic(config) => config.name(),
+            Self::Espresso(_) => "espresso",
+            Self::Lammps(_) => "lammps",
+            Self::Ipi(_) => "ipi",
+        }
+    }
+
+    /// Whether a label costs no more than a few network steps.
+    pub fn is_cheap(&self) -> bool {
+        matches!(self, Self::Analytic(_))
+    }
+
+    /// The configuration section that holds this choice alone.
+    pub fn section(&self) -> OracleConfig {
+        let mut section = OracleConfig::default();
+        match self.clone() {
+            Self::Analytic(AnalyticConfig::Einstein(config)) => section.einstein = Some(config),
+            Self::Analytic(AnalyticConfig::LennardJones(config)) => section.lennard_jones = Some(config),
+            Self::Analytic(AnalyticConfig::StillingerWeber(config)) => section.stillinger_weber = Some(config),
+            Self::Analytic(AnalyticConfig::Vashishta(config)) => section.vashishta = Some(config),
+            Self::Analytic(AnalyticConfig::Asymmetric(config)) => section.asymmetric = Some(config),
+            Self::Espresso(config) => section.espresso = Some(config),
+            Self::Lammps(config) => section.lammps = Some(config),
+            Self::Ipi(config) => section.ipi = Some(config),
+        }
+        section
+    }
+
+    /// Whether shifting all atoms together leaves its energy alone.
+    pub(super) fn translation_invariant(&self, first_frame: &Structure) -> bool {
+        match self {
+            Self::Analytic(config) => build(config, first_frame).is_ok_and(|surface| surface.translation_invariant()),
+            Self::Espresso(_) => true,
+            Self::Lammps(config) => config.translation_invariant,
+            Self::Ipi(config) => config.translation_invariant,
+        }
+    }
+}
+
+/// Makes the recipe of the chosen oracle absolute where it exists, so that what is stored can be resumed from any folder.
+pub(super) fn anchor_recipe(section: &mut OracleConfig, folder: &Path, absolute: impl Fn(&str) -> String) {
+    let recipes = [
+        section.espresso.as_mut().map(|espresso| &mut espresso.recipe),
+        section.lammps.as_mut().map(|lammps| &mut lammps.recipe),
+        section.ipi.as_mut().map(|ipi| &mut ipi.recipe),
+    ];
+    for recipe in recipes.into_iter().flatten() {
+        if !recipe.is_empty() && folder.join(&*recipe).exists() {
+            *recipe = absolute(recipe);
+        }
+    }
+}
+
+/// The oracle tables of a configuration.
+fn tables(section: &OracleConfig) -> Vec<OracleChoice> {
+    let section = section.clone();
+    let analytic = [
+        section.einstein.map(AnalyticConfig::Einstein),
+        section.lennard_jones.map(AnalyticConfig::LennardJones),
+        section.stillinger_weber.map(AnalyticConfig::StillingerWeber),
+        section.vashishta.map(AnalyticConfig::Vashishta),
+        section.asymmetric.map(AnalyticConfig::Asymmetric),
+    ];
+    analytic
+        .into_iter()
+        .flatten()
+        .map(OracleChoice::Analytic)
+        .chain(section.espresso.map(OracleChoice::Espresso))
+        .chain(section.lammps.map(OracleChoice::Lammps))
+        .chain(section.ipi.map(OracleChoice::Ipi))
+        .collect()
+}
+
+/// The oracle that `--oracle` names, or the only one the configuration has.
+pub fn select_oracle(section: &OracleConfig, name: Option<&str>) -> Result<OracleChoice, Complaint> {
+    let complaint = |message: String, hint: String| Complaint {
+        place: None,
+        message,
+        hint: Some(hint),
+    };
+    let mut present = tables(section);
+    match name {
+        Some(name) => present
+            .into_iter()
+            .find(|choice| choice.name() == name)
+            .or_else(|| OracleChoice::by_name(name))
+            .ok_or_else(|| {
+                let hint = match nearest(name, &OracleChoice::NAMES) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the oracles are {}", OracleChoice::NAMES.join(", ")),
+                };
+                complaint(format!("there is no oracle `{name}`"), hint)
+            }),
+        None if present.len() == 1 => Ok(present.remove(0)),
+        None if present.is_empty() => Err(complaint(
+            "no oracle is chosen".to_owned(),
+            format!(
+                "add a table such as [oracle.stillinger-weber], or use --oracle with one of {}",
+                OracleChoice::NAMES.join(", ")
+            ),
+        )),
+        None => Err(complaint(
+            format!(
+                "the configuration has several oracles: {}",
+                present.iter().map(OracleChoice::name).collect::<Vec<_>>().join(", ")
+            ),
+            "choose one with --oracle NAME".to_owned(),
+        )),
+    }
+}
+
+/// What makes the oracle of each worker. `folder` is where relative recipe paths are looked for, `work` where workers get folders.
+pub fn open_oracle(choice: &OracleChoice, first_frame: &Structure, folder: &Path, work: &Path) -> OpenOracle {
+    let (choice, first_frame) = (choice.clone(), first_frame.clone());
+    let (folder, work) = (folder.to_owned(), work.to_owned());
+    Arc::new(move |worker| {
+        let own = work.join(format!("worker-{worker}-{}", std::process::id()));
+        Ok(match &choice {
+            OracleChoice::Analytic(config) => {
+                let oracle = AnalyticOracle::new(config.name(), config, &first_frame);
+                Box::new(oracle.map_err(|error| OracleError::Fatal {
+                    oracle: config.name().to_owned(),
+                    reason: error.to_string(),
+                })?) as Box<dyn Oracle>
+            }
+            OracleChoice::Espresso(config) => Box::new(open_espresso(config, &first_frame, &own, &folder)?),
+            OracleChoice::Lammps(config) => Box::new(open_lammps(config, &first_frame, &own, &folder)?),
+            OracleChoice::Ipi(config) => Box::new(open(config, &first_frame, &own, &folder)?),
+        })
+    })
+}
