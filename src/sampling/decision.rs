@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::linear::Mat3;
 use crate::potential::Labels;
-use crate::sampling::{Environment, State, StepId};
+use crate::sampling::{Environment, MoveCounts, State, StepId};
 use crate::structure::Structure;
 
 /// A stretch of a run; only sampling is averaged.
@@ -71,6 +71,24 @@ pub struct Proposal {
     pub network_end: f64,
     /// Whether a segment diverged.
     pub diverged: bool,
+    /// β⁰/β: what the network's energy change weighs in the decision, 0 unless the proposal is an inner chain on the network.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub network_weight: f64,
+    /// Inner moves of a nested chain.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub moves: Option<MoveCounts>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+impl Proposal {
+    /// What the decision adds to the oracle's energy change, eV: ΣΔK, less (β⁰/β)ΔÛ of an inner chain (see `nested`).
+    pub fn correction(&self) -> f64 {
+        self.kinetic_change - self.network_weight * (self.network_end - self.network_start)
+    }
 }
 
 /// A decided step as the journal keeps it.
@@ -96,7 +114,7 @@ pub struct Decision {
     /// Oracle energy of the proposed state, where the oracle was asked and answered, eV.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub energy_proposed: Option<f64>,
-    /// ΔU_oracle + ΣΔK, eV.
+    /// What the Metropolis test compared: ΔU_oracle + ΣΔK, or ΔU_oracle − (β⁰/β)ΔU_network after an inner chain, eV.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub delta: Option<f64>,
     /// ln u.
@@ -110,6 +128,9 @@ pub struct Decision {
     pub steps: u32,
     /// Oracle calls the step used.
     pub labels: u32,
+    /// Inner moves of a nested chain.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub moves: Option<MoveCounts>,
 }
 
 /// Six components xx yy zz yz xz xy of a symmetric tensor.
@@ -132,19 +153,19 @@ pub fn metropolis(acceptance: Acceptance, log_uniform: f64, delta: f64, thermal_
     }
 }
 
-/// Decides a self-learning proposal once its label is there (`None`: the oracle has no answer, or the trajectory diverged and
-/// was never labelled).
+/// Decides a self-learning proposal once its label is there. `end` is `None` where there was nothing to label: the trajectory
+/// diverged, or an inner chain has not moved. `labels` is `None` there and where the oracle has no answer.
 pub fn decide(
     environment: &Environment,
     state: &State,
     id: StepId,
     proposal: &Proposal,
-    end: &Structure,
+    end: Option<&Structure>,
     labels: Option<Labels>,
 ) -> (Decision, State) {
     let delta = labels
         .as_ref()
-        .map(|labels| labels.energy - state.labels.energy + proposal.kinetic_change);
+        .map(|labels| labels.energy - state.labels.energy + proposal.correction());
     let accepted = delta.is_some_and(|delta| {
         metropolis(
             environment.acceptance,
@@ -155,14 +176,15 @@ pub fn decide(
     });
     let outcome = match (&labels, accepted) {
         _ if proposal.diverged => Outcome::Diverged,
+        _ if end.is_none() => Outcome::Rejected,
         (None, _) => Outcome::Unphysical,
         (Some(_), true) => Outcome::Accepted,
         (Some(_), false) => Outcome::Rejected,
     };
     let energy_proposed = labels.as_ref().map(|labels| labels.energy);
-    let asked = u32::from(!proposal.diverged);
-    let next = match labels {
-        Some(labels) if accepted => State {
+    let asked = u32::from(!proposal.diverged && end.is_some());
+    let next = match (labels, end) {
+        (Some(labels), Some(end)) if accepted => State {
             structure: end.clone(),
             labels,
             momenta: None,
@@ -188,6 +210,7 @@ pub fn decide(
         segments: proposal.segments,
         steps: proposal.steps,
         labels: asked,
+        moves: proposal.moves,
     };
     (decision, next)
 }

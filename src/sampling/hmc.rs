@@ -169,6 +169,7 @@ impl HmcTask {
             segments: self.segments,
             steps: self.steps,
             labels: self.labels_used,
+            moves: None,
         };
         Advance::Done(Box::new((decision, next)))
     }

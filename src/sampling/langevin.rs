@@ -159,6 +159,7 @@ impl LangevinTask {
             segments: 1,
             steps: self.steps as u32,
             labels: self.labels_used,
+            moves: None,
         };
         Advance::Done(Box::new((decision, next)))
     }

@@ -3,14 +3,22 @@
 mod decision;
 mod hmc;
 mod langevin;
+mod local;
+mod moves;
+mod nested;
 mod slhmc;
 pub mod tuning;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub use decision::{Acceptance, Decision, Outcome, Phase, Proposal, decide};
 pub use hmc::HmcTask;
 pub use langevin::LangevinTask;
+pub use local::propose_local;
+pub use moves::{Groups, Region, make_whole};
+pub use nested::{MoveCounts, NestedMoves, Order, propose_nested};
 pub use slhmc::{proposal_trajectory, propose};
 
 use crate::dynamics::Kinetics;
@@ -70,6 +78,8 @@ pub struct Environment {
     pub acceptance: Acceptance,
     /// The seed of all streams.
     pub seed: u64,
+    /// What moves of single molecules and regions act on.
+    pub groups: Arc<Groups>,
 }
 
 /// Which sampler advances the chains.
@@ -86,6 +96,23 @@ pub enum Kernel {
         /// Whether the network's forces drive it, the oracle labelling only the end of each step.
         on_network: bool,
     },
+    /// An inner chain of network moves, then one label.
+    Nested(NestedMoves),
+    /// Network trajectories of one region at a time, one label a step. The momentum of the centre of mass must not be removed.
+    Local {
+        /// The part of segments that move the whole cell.
+        whole: f64,
+    },
+}
+
+impl Kernel {
+    /// Whether the kernel proposes on a cheap potential and asks for the label of the end point alone.
+    pub fn proposes(&self) -> bool {
+        match self {
+            Self::Slhmc | Self::Nested(_) | Self::Local { .. } => true,
+            Self::Hmc | Self::Langevin { .. } => false,
+        }
+    }
 }
 
 /// A step on its way: all its random numbers are drawn when it begins.
@@ -104,7 +131,7 @@ pub enum Task {
 pub struct SlhmcTask {
     /// The proposal's numbers.
     pub proposal: Proposal,
-    /// Its end point; `None` if it diverged.
+    /// Its end point; `None` if it diverged or has not moved.
     pub end: Option<Structure>,
 }
 
@@ -155,6 +182,16 @@ impl Kernel {
                 let (proposal, end) = propose(environment, plan, potential, &state.structure, id, workspace);
                 Task::Slhmc(Box::new(SlhmcTask { proposal, end }))
             }
+            (Self::Nested(nested), Some(potential)) => {
+                let start = &state.structure;
+                let (proposal, end) = propose_nested(environment, plan, nested, potential, start, id, workspace);
+                Task::Slhmc(Box::new(SlhmcTask { proposal, end }))
+            }
+            (Self::Local { whole }, Some(potential)) => {
+                let start = &state.structure;
+                let (proposal, end) = propose_local(environment, plan, *whole, potential, start, id, workspace);
+                Task::Slhmc(Box::new(SlhmcTask { proposal, end }))
+            }
             (Self::Langevin { friction, on_network }, _) => Task::Langevin(Box::new(LangevinTask::begin(
                 environment,
                 plan,
@@ -180,13 +217,17 @@ impl Task {
                     state,
                     id,
                     &task.proposal,
-                    end,
+                    Some(end),
                     Some(labels),
                 ))),
-                (end, _) => {
-                    let end = end.as_ref().unwrap_or(&state.structure);
-                    Advance::Done(Box::new(decide(environment, state, id, &task.proposal, end, None)))
-                }
+                (end, _) => Advance::Done(Box::new(decide(
+                    environment,
+                    state,
+                    id,
+                    &task.proposal,
+                    end.as_ref(),
+                    None,
+                ))),
             },
             Self::Hmc(task) => task.advance(environment, state, id, reply),
             Self::Langevin(task) => task.advance(environment, state, id, reply),

@@ -69,6 +69,8 @@ pub fn proposal_trajectory(
         network_start: labels.energy,
         network_end: f64::NAN,
         diverged: false,
+        network_weight: 0.0,
+        moves: None,
     };
     let mut here = start.clone();
     for (steps, momenta) in segments {

@@ -58,7 +58,7 @@ impl Driver {
             if decision.phase != id.phase || decision.generation != id.generation {
                 return Err(self.contradiction(chain, decision.step, "its phase or network generation differs"));
             }
-            if !self.recorded(id.phase) || decision.outcome == Outcome::Diverged && decision.labels == 0 {
+            if !self.recorded(id.phase) || decision.labels == 0 {
                 return self.replay_unrecorded(chain, id, plan, potential.as_deref());
             }
         } else if stopping || !self.may_begin_label() {
@@ -84,11 +84,7 @@ impl Driver {
             }));
             return self.advance_moves(chain, id, task);
         }
-        let heavy = match kernel {
-            Kernel::Slhmc => true,
-            Kernel::Hmc => false,
-            Kernel::Langevin { on_network, .. } => on_network,
-        };
+        let heavy = kernel.proposes() || matches!(kernel, Kernel::Langevin { on_network: true, .. });
         let state = self.chains[chain].state.clone();
         if heavy {
             let Some(mut workspace) = self.workspaces[chain].take() else {
@@ -116,7 +112,7 @@ impl Driver {
         Ok(this.step != id.step || !matches!(this.activity, Activity::Idle))
     }
 
-    /// Applies a journalled decision whose label was not stored: a cheap oracle's sampling step, or a divergence.
+    /// Applies a journalled decision whose label was not stored: a cheap oracle's sampling step, or one that asked for no label.
     pub(super) fn replay_unrecorded(
         &mut self,
         chain: usize,
@@ -129,7 +125,7 @@ impl Driver {
         };
         let mut state = self.chains[chain].state.clone();
         if self.recorded(id.phase) {
-            // Diverged: nothing was labelled and nothing has moved.
+            // Nothing was labelled and nothing has moved.
             state.momenta = None;
             self.settle(chain, &decision, state, None, true)?;
             return Ok(true);
@@ -315,7 +311,7 @@ impl Driver {
         this.labels += u64::from(decision.labels);
         this.note(decision);
         if !replayed {
-            let carries = !matches!(kernel, Kernel::Slhmc);
+            let carries = !kernel.proposes();
             let due = if carries {
                 accepted || matches!(kernel, Kernel::Langevin { .. })
             } else {
