@@ -77,13 +77,11 @@ fn settings(workers: usize, folder: &Path) -> PoolSettings {
 
 /// A structure whose first atom's x is its number.
 fn structures(count: usize) -> Vec<Structure> {
-    let text: String = (0..count)
-        .map(|number| {
-            format!(
-                "2\nLattice=\"90 0 0 0 90 0 0 0 90\" Properties=species:S:1:pos:R:3 pbc=\"T T T\"\nAr {number} 0 0\nAr 0 5 0\n"
-            )
-        })
-        .collect();
+    let mut text = String::new();
+    for number in 0..count {
+        text.push_str("2\nLattice=\"90 0 0 0 90 0 0 0 90\" Properties=species:S:1:pos:R:3 pbc=\"T T T\"\n");
+        text.push_str(&format!("Ar {number} 0 0\nAr 0 5 0\n"));
+    }
     let frames = slmc::formats::xyz::parse(&text, "made").unwrap();
     frames.into_iter().map(|frame| frame.structure).collect()
 }
