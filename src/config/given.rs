@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use super::checker::Checker;
 use super::oracle::select_oracle;
-use super::schema::Config;
+use super::schema::{Config, KernelConfig};
 use crate::oracle::analytic::{AnalyticConfig, build};
 use crate::potential::{NeuralPotential, Potential, Swirl};
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
-/// Whether the momentum of the centre of mass is removed: oracle and proposal are translation-invariant and no atom is fixed.
+/// Whether the momentum of the centre of mass is removed: oracle and proposal are translation-invariant, no atom is fixed, and
+/// trajectories move the whole cell.
 pub fn momentum_is_removed(config: &Config, first_frame: &Structure) -> bool {
     let oracle = select_oracle(&config.oracle, None);
     let mut unheard = Checker {
@@ -23,6 +24,7 @@ pub fn momentum_is_removed(config: &Config, first_frame: &Structure) -> bool {
     oracle.is_ok_and(|choice| choice.translation_invariant(first_frame))
         && given.is_none_or(|potential| potential.translation_invariant())
         && !first_frame.fixed.contains(&true)
+        && !matches!(config.sampling.kernel, KernelConfig::Local(_))
 }
 
 /// The surface of `[proposal]`, if one is given.

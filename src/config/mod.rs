@@ -3,6 +3,7 @@
 mod checker;
 mod documentation;
 mod given;
+mod kernels;
 mod numbers;
 mod oracle;
 mod parse;
@@ -13,6 +14,7 @@ mod template;
 
 pub use documentation::{json_schema, markdown};
 pub use given::momentum_is_removed;
+pub use kernels::{LocalConfig, MoveWeights, NestedConfig, RegionsConfig};
 pub use oracle::{OracleChoice, open_oracle, select_oracle};
 pub use parse::{Complaint, ConfigError, override_text, parse};
 pub use plan::{Surroundings, build_plan};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::checker::{Checker, locate};
 use super::given::{given_proposal, read_data};
+use super::kernels::{groups, kernel};
 use super::numbers::{check_learning, check_numbers};
 use super::oracle::{OracleChoice, anchor_recipe, open_oracle, select_oracle};
 use super::parse::Complaint;
@@ -20,7 +21,7 @@ use crate::run::journal::Durability;
 use crate::run::learner::Schedule;
 use crate::run::plan::{BootstrapPlan, LearningPlan, Plan, ProposalSource, SamplingPlan};
 use crate::run::trainer::Fitter;
-use crate::sampling::{Acceptance, Environment, Kernel, TrajectoryPlan, tuning};
+use crate::sampling::{Acceptance, Environment, Groups, Kernel, TrajectoryPlan, tuning};
 use crate::structure::Structure;
 use crate::training::{LabelledStructure, Trainer};
 
@@ -76,7 +77,7 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
             None
         }
     };
-    let (Some(choice), Some(starts), Some(temperature)) = (choice, starts, temperature) else {
+    let (Some(choice), Some(mut starts), Some(temperature)) = (choice, starts, temperature) else {
         return Err(check.complaints);
     };
     let first = &starts[0];
@@ -91,15 +92,10 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
     }
 
     let oracle_invariant = choice.translation_invariant(first);
-    let kernel = match &config.sampling.kernel {
-        KernelConfig::Slhmc => Kernel::Slhmc,
-        KernelConfig::Hmc => Kernel::Hmc,
-        KernelConfig::Langevin(langevin) => Kernel::Langevin {
-            friction: langevin.friction.value(),
-            on_network: langevin.on_network,
-        },
-    };
-    let needs_proposal = matches!(kernel, Kernel::Slhmc | Kernel::Langevin { on_network: true, .. });
+    let groups = groups(&config, &mut starts, &mut check);
+    let first = &starts[0];
+    let kernel = kernel(&config.sampling.kernel, temperature);
+    let needs_proposal = kernel.proposes() || matches!(kernel, Kernel::Langevin { on_network: true, .. });
     let given = given_proposal(&config, around.folder, first, &mut check);
     let bootstrap_data = read_data(&config, around.folder, first, &mut check);
     let time_step = config.trajectory.time_step.value();
@@ -115,7 +111,10 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
             ));
         }
     }
-    let invariant = oracle_invariant && given.as_ref().is_none_or(|potential| potential.translation_invariant());
+    let invariant = oracle_invariant
+        && given.as_ref().is_none_or(|potential| potential.translation_invariant())
+        // Regions exchange no momentum with what is held.
+        && !matches!(kernel, Kernel::Local { .. });
     if !check.complaints.is_empty() {
         return Err(check.complaints);
     }
@@ -137,10 +136,11 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         &config,
         &choice,
         starts,
-        &Settings {
+        Settings {
             thermal_energy,
             time_step,
             kernel,
+            groups,
             invariant,
             learned,
             folder: around.folder.to_owned(),
@@ -157,6 +157,7 @@ struct Settings {
     thermal_energy: f64,
     time_step: f64,
     kernel: Kernel,
+    groups: Groups,
     invariant: bool,
     learned: bool,
     folder: PathBuf,
@@ -168,7 +169,7 @@ fn assemble(
     config: &Config,
     choice: &OracleChoice,
     starts: Vec<Structure>,
-    settings: &Settings,
+    settings: Settings,
     given: Option<Arc<dyn Potential>>,
     (data, data_digests): (Vec<Arc<LabelledStructure>>, BTreeSet<String>),
 ) -> Plan {
@@ -176,7 +177,11 @@ fn assemble(
     let trajectory = TrajectoryPlan {
         time_step: settings.time_step,
         steps: config.trajectory.steps,
-        segments: config.trajectory.segments,
+        // The number of inner moves takes the place of that of segments.
+        segments: match &config.sampling.kernel {
+            KernelConfig::Nested(nested) => nested.inner_moves,
+            _ => config.trajectory.segments,
+        },
         jitter: config.trajectory.jitter,
         band: config
             .trajectory
@@ -213,6 +218,7 @@ fn assemble(
                     most_segments: config.trajectory.most_segments,
                     label_cost: config.trajectory.label_cost,
                     trajectories: 48,
+                    measure: settings.kernel == Kernel::Slhmc,
                 }),
                 bootstrap: BootstrapPlan {
                     displaced: config.bootstrap.structures,
@@ -239,6 +245,7 @@ fn assemble(
                 Acceptance::Metropolis
             },
             seed: config.sampling.seed,
+            groups: Arc::new(settings.groups),
         },
         kernel: settings.kernel,
         trajectory,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::kernels::{LocalConfig, NestedConfig};
 use crate::descriptor::DescriptorConfig;
 use crate::network::NetworkConfig;
 use crate::oracle::analytic::{
@@ -317,6 +318,11 @@ pub enum KernelConfig {
     Hmc,
     /// Langevin dynamics (BAOAB): `trajectory.steps` time steps a step. Not exact: nothing is rejected.
     Langevin(LangevinConfig),
+    /// Nested Monte Carlo: many moves decided on the network, swaps of atoms and rigid moves of molecules among them, then one label.
+    /// Exact.
+    Nested(NestedConfig),
+    /// Network trajectories of one region of a large cell at a time, one label a step. Exact.
+    Local(LocalConfig),
 }
 
 /// Langevin dynamics.

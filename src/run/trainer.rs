@@ -206,6 +206,10 @@ fn tune(
             ),
         };
     }
+    if !range.measure {
+        tuning.trajectory = *initial;
+        return format!("acceptance {trusted:.2} to be expected of single trajectories: as configured");
+    }
     // Measuring costs network steps; once the data have not doubled, what was measured still holds.
     let still_holds = |labels: usize| request.frames.len() < 2 * labels;
     if !request.freeze && tuning.tuned_at.is_some_and(still_holds) {

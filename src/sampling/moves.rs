@@ -152,7 +152,11 @@ mod tests {
         let mut structure = water();
         let molecule = vec![0, 1, 2];
         make_whole(&mut structure, std::slice::from_ref(&molecule));
-        assert!((structure.positions[2][0] + 0.7).abs() < 1e-12, "{:?}", structure.positions);
+        assert!(
+            (structure.positions[2][0] + 0.7).abs() < 1e-12,
+            "{:?}",
+            structure.positions
+        );
         let before = structure.positions.clone();
         let distance = |p: &[Vec3], i: usize, j: usize| norm(sub(p[i], p[j]));
         let mut generator = stream(1, 0, 0, Purpose::Proposal);
@@ -183,7 +187,12 @@ mod tests {
             seen.insert((i.min(j), i.max(j)));
         }
         assert_eq!(seen.len(), 3);
-        let alike = Structure::new(Cell::free(), vec!["Ar".parse().unwrap(); 2], vec![[0.0; 3], [3.0, 0.0, 0.0]]).unwrap();
+        let alike = Structure::new(
+            Cell::free(),
+            vec!["Ar".parse().unwrap(); 2],
+            vec![[0.0; 3], [3.0, 0.0, 0.0]],
+        )
+        .unwrap();
         assert_eq!(draw_unlike_pair(&alike, &mut generator), None);
     }
 

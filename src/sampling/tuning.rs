@@ -24,6 +24,8 @@ pub struct Range {
     pub label_cost: f64,
     /// Network trajectories to measure C(t) with.
     pub trajectories: usize,
+    /// Whether lengths are measured at all; otherwise those of the configuration serve once the network is trusted.
+    pub measure: bool,
 }
 
 /// A choice and what it is expected to give.
@@ -161,6 +163,7 @@ mod tests {
             most_segments: 5,
             label_cost,
             trajectories: 32,
+            measure: true,
         }
     }
 

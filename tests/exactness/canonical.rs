@@ -190,6 +190,14 @@ const LENNARD_JONES: &[Row] = &[
     ))),
 ];
 
+/// The kernel of each row.
+pub fn kernels() -> impl Iterator<Item = Kernel> {
+    [EINSTEIN, ASYMMETRIC, LENNARD_JONES]
+        .into_iter()
+        .flatten()
+        .map(|row| row.kernel)
+}
+
 /// Runs the rows and asserts that nobody complains.
 fn check(rows: &[Row], quick_seeds: usize) {
     let mut found = String::new();

@@ -87,7 +87,7 @@ fn one_sided(bench: &Bench, state: &State, id: StepId, workspace: &mut Workspace
     proposal.diverged |= rise > 0.3 * bench.environment.thermal_energy;
     let end = end.unwrap_or_else(|| state.structure.clone());
     let labels = if proposal.diverged { None } else { bench.label(&end) };
-    decide(&bench.environment, state, id, &proposal, &end, labels)
+    decide(&bench.environment, state, id, &proposal, Some(&end), labels)
 }
 
 #[test]

@@ -5,8 +5,12 @@
 
 mod canonical;
 mod command_line;
+mod coverage;
+mod coverage;
 mod divergence;
 mod harness;
 mod langevin;
+mod nested;
+mod nested;
 mod targets;
 mod truncated;

@@ -20,6 +20,18 @@ pub enum Form {
     LennardJones,
 }
 
+/// The same number of atoms, argon and krypton in turn, with sites so close that unlike atoms can change places; they do not
+/// interact.
+pub fn alloy(structure: Structure) -> Structure {
+    let species = (0..8).map(|i| if i % 2 == 0 { "Ar" } else { "Kr" }.parse().expect("an element"));
+    let positions = structure
+        .positions
+        .iter()
+        .map(|p| p.map(|x| 4.0 + 0.15 * (x - 4.0) / 4.0))
+        .collect();
+    Structure::new(structure.cell, species.collect(), positions).expect("eight atoms")
+}
+
 /// A surface at a temperature, with trajectories that suit it.
 #[derive(Clone)]
 pub struct Target {

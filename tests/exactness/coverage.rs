@@ -1,0 +1,35 @@
+//! Every kernel has its row: a new one does not compile here until somebody says where its exactness is tested.
+
+use slmc::sampling::Kernel;
+
+use crate::{canonical, nested};
+
+/// How many rows test a kernel, or `None` for one that makes no promise of exactness.
+fn rows_of(kernel: &Kernel) -> Option<usize> {
+    match kernel {
+        Kernel::Slhmc | Kernel::Hmc => Some(canonical::kernels().filter(|row| row == kernel).count()),
+        Kernel::Nested(_) => Some(
+            nested::ROWS
+                .iter()
+                .filter(|row| matches!(row.kernel, Kernel::Nested(_)))
+                .count(),
+        ),
+        Kernel::Local { .. } => Some(
+            nested::ROWS
+                .iter()
+                .filter(|row| matches!(row.kernel, Kernel::Local { .. }))
+                .count(),
+        ),
+        // Nothing is rejected: what it gives is known, and tested as such in `langevin`.
+        Kernel::Langevin { .. } => None,
+    }
+}
+
+#[test]
+fn every_kernel_has_rows() {
+    let kernels = canonical::kernels().chain(nested::ROWS.iter().map(|row| row.kernel));
+    let kernels: Vec<Kernel> = kernels.chain([Kernel::Slhmc, Kernel::Hmc]).collect();
+    for kernel in &kernels {
+        assert!(rows_of(kernel).is_none_or(|rows| rows >= 2), "{kernel:?}");
+    }
+}
