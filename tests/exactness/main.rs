@@ -6,11 +6,9 @@
 mod canonical;
 mod command_line;
 mod coverage;
-mod coverage;
 mod divergence;
 mod harness;
 mod langevin;
-mod nested;
 mod nested;
 mod targets;
 mod truncated;

@@ -71,6 +71,7 @@ pub const ROWS: &[Row] = &[
         target: asymmetric,
         change: |s| s,
         moves: 3,
+        steps: 20_000,
         ..ROW
     },
     Row {
