@@ -3,7 +3,8 @@
 use ndarray::Array2;
 use rand::{Rng, RngExt};
 use slmc::descriptor::{
-    Core, CutoffFunction, CutoffKind, Descriptor, DescriptorConfig, Gaussian, Neighbours, Pairs, SymmetryFunction, Window,
+    Core, CutoffFunction, CutoffKind, Descriptor, DescriptorConfig, Gaussian, Neighbours, Pairs, SymmetryFunction,
+    Window,
 };
 use slmc::network::{Activation, Network};
 use slmc::potential::{NeuralPotential, Potential, Scaling, Workspace};
@@ -121,9 +122,20 @@ fn every_compact_kind() -> Vec<SymmetryFunction> {
         Core::Exponential,
     ];
     let windows = [(0.0, 3.4), (1.0, 3.2), (-3.4, 3.4)];
-    let angles = [(30.0, 150.0), (0.0, 180.0), (-60.0, 60.0), (120.0, 240.0), (-180.0, 180.0)];
+    let angles = [
+        (30.0, 150.0),
+        (0.0, 180.0),
+        (-60.0, 60.0),
+        (120.0, 240.0),
+        (-180.0, 180.0),
+    ];
     let neighbours = [Neighbours::Element(0), Neighbours::Element(1), Neighbours::Weighted];
-    let pairs = [Pairs::Elements(0, 0), Pairs::Elements(0, 1), Pairs::Elements(1, 1), Pairs::Weighted];
+    let pairs = [
+        Pairs::Elements(0, 0),
+        Pairs::Elements(0, 1),
+        Pairs::Elements(1, 1),
+        Pairs::Weighted,
+    ];
     let mut list = Vec::new();
     for (c, core) in cores.into_iter().enumerate() {
         for (w, (from, to)) in windows.into_iter().enumerate() {

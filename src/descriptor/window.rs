@@ -41,10 +41,7 @@ impl Core {
         match self {
             Self::Polynomial1 => polynomial((2.0 * y - 3.0) * y2, 6.0 * z),
             Self::Polynomial2 => polynomial(((15.0 - 6.0 * y) * y - 10.0) * y2 * y, -30.0 * z * z),
-            Self::Polynomial3 => polynomial(
-                (y * (y * (20.0 * y - 70.0) + 84.0) - 35.0) * y2 * y2,
-                140.0 * z * z * z,
-            ),
+            Self::Polynomial3 => polynomial((y * (y * (20.0 * y - 70.0) + 84.0) - 35.0) * y2 * y2, 140.0 * z * z * z),
             Self::Polynomial4 => polynomial(
                 (y * (y * ((315.0 - 70.0 * y) * y - 540.0) + 420.0) - 126.0) * y2 * y2 * y,
                 -630.0 * z * z * z * z,
@@ -130,7 +127,10 @@ mod tests {
                         let rise = |h: f64| (window.evaluate(a + h).0 - window.evaluate(a - h).0) / (2.0 * h);
                         let slope = (4.0 * rise(h) - rise(2.0 * h)) / 3.0;
                         let (_, derivative) = window.evaluate(a);
-                        assert!((slope - derivative).abs() < 1e-8, "{window:?} {a}: {slope} {derivative}");
+                        assert!(
+                            (slope - derivative).abs() < 1e-8,
+                            "{window:?} {a}: {slope} {derivative}"
+                        );
                     }
                     assert_eq!(window.evaluate(0.5 * (from + to)).0, 1.0);
                     for end in [from, to, from - 1.0, to + 1.0] {
@@ -138,7 +138,10 @@ mod tests {
                     }
                     for inside in [from.next_up(), from + 1e-9, to - 1e-9, to.next_down()] {
                         let (value, derivative) = window.evaluate(inside);
-                        assert!(value.abs() < 1e-12 && derivative.abs() < 1e-7, "{window:?}: {value} {derivative}");
+                        assert!(
+                            value.abs() < 1e-12 && derivative.abs() < 1e-7,
+                            "{window:?}: {value} {derivative}"
+                        );
                     }
                 }
             }
