@@ -74,6 +74,7 @@ impl Label {
             retries: config.pool.retries,
             retry_delay: Duration::from_secs_f64(config.pool.retry_delay.value().max(0.0)),
             jobs: work.clone(),
+            cold_check: None,
         };
         // A file may mix systems; where the oracle is bound to its first frame's atoms, it says so itself.
         let open = open_oracle(&choice, &first.structure, &folder, &work);
@@ -105,6 +106,7 @@ impl Label {
                     name: format!("frame-{next:06}"),
                     structure: frames[next].structure.clone(),
                     chain: None,
+                    stands_at: None,
                 });
                 if !sent {
                     break;
@@ -160,6 +162,11 @@ impl Label {
                 Ok(PoolEvent::Retry { id, message }) => {
                     if verbosity.verbose {
                         eprintln!("frame {id} is tried again: {message}");
+                    }
+                }
+                Ok(PoolEvent::Note { id, note }) => {
+                    if verbosity.verbose || note.kind == "warning" {
+                        bar.suspend(|| eprintln!("frame {id}: {}: {}", note.kind, note.message));
                     }
                 }
                 Ok(PoolEvent::Opened { .. }) | Err(RecvTimeoutError::Timeout) => {}

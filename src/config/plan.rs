@@ -13,6 +13,7 @@ use super::schema::{Config, KernelConfig};
 use super::starts::read_starts;
 use crate::dynamics::Kinetics;
 use crate::oracle::analytic::build;
+use crate::oracle::pool::ColdCheck;
 use crate::potential::Potential;
 use crate::run::fitter::NetworkFitter;
 use crate::run::journal::Durability;
@@ -152,6 +153,10 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
     Ok((plan, config, warnings))
 }
 
+fn energy_or(given: Option<crate::units::Energy>, default: f64) -> f64 {
+    given.map_or(default, crate::units::Energy::value)
+}
+
 struct Settings {
     thermal_energy: f64,
     time_step: f64,
@@ -252,6 +257,11 @@ fn assemble(
         workers: config.pool.workers,
         retries: config.pool.retries,
         retry_delay: Duration::from_secs_f64(config.pool.retry_delay.value().max(0.0)),
+        cold_check: (config.pool.cold_check_every > 0).then(|| ColdCheck {
+            every: config.pool.cold_check_every,
+            warn: energy_or(config.pool.cold_check_warning, 0.01 * settings.thermal_energy),
+            stop: energy_or(config.pool.cold_check_stop, 0.1 * settings.thermal_energy),
+        }),
         cheap_oracle: cheap,
         durability: if cheap {
             Durability::Periodic(Duration::from_secs(2))

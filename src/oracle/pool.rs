@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded, never, select, unbounded};
 
-use super::{Fault, Fingerprint, JobDir, Labels, Oracle, OracleError};
+use super::{Fault, Fingerprint, JobDir, Labels, Note, Oracle, OracleError};
 use crate::structure::Structure;
 
 /// Makes the oracle of one worker; called on the worker's own thread.
@@ -26,6 +26,20 @@ pub struct PoolSettings {
     pub retry_delay: Duration,
     /// Where each request gets a folder of its own.
     pub jobs: PathBuf,
+    /// How labels that started from earlier ones are compared with labels from nothing; `None`: never.
+    pub cold_check: Option<ColdCheck>,
+}
+
+/// When and how sharply a warm energy is compared with a cold one. Several self-consistent solutions (spin, magnetic order)
+/// make an energy depend on where its calculation started, and then no acceptance decision means anything.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ColdCheck {
+    /// Every how many warm labels of a worker; the first is always compared.
+    pub every: u64,
+    /// The difference above which it is noted, eV.
+    pub warn: f64,
+    /// The difference above which the run stops, eV.
+    pub stop: f64,
 }
 
 /// A structure to be labelled.
@@ -39,6 +53,8 @@ pub struct PoolRequest<Id> {
     pub structure: Structure,
     /// The chain it belongs to: its requests go to the same worker. `None`: any worker.
     pub chain: Option<usize>,
+    /// The structure that chain stands at, its last accepted one.
+    pub stands_at: Option<Structure>,
 }
 
 /// What a request came to.
@@ -73,6 +89,13 @@ pub enum PoolEvent<Id> {
         id: Id,
         /// Why.
         message: String,
+    },
+    /// The oracle did or noticed something worth keeping.
+    Note {
+        /// At which request.
+        id: Id,
+        /// What.
+        note: Note,
     },
     /// A request is answered.
     Reply {
@@ -171,6 +194,7 @@ fn work<Id: Clone>(
     tell(PoolEvent::Opened { worker });
     let (mut own, mut shared) = (own, shared);
     let (mut own_open, mut shared_open) = (true, true);
+    let mut warm_labels = 0;
     while own_open || shared_open {
         let request = select! {
             recv(own) -> message => match message {
@@ -186,12 +210,11 @@ fn work<Id: Clone>(
             continue;
         }
         let begun = Instant::now();
-        if let Some(chain) = request.chain {
-            oracle.select_chain(chain);
-        }
+        oracle.select_chain(request.chain, request.stands_at.as_ref());
         // A fault of an adaptor must not leave the driver waiting for an answer that never comes.
         let labelled = catch_unwind(AssertUnwindSafe(|| {
-            label(oracle.as_mut(), settings, tell, &request, cancelled)
+            let answer = label(oracle.as_mut(), settings, tell, &request, cancelled);
+            compare_cold(oracle.as_mut(), settings, tell, &request, &mut warm_labels, answer)
         }));
         let answer = labelled.unwrap_or_else(|_| {
             Answer::Failed(OracleError::Fatal {
@@ -199,6 +222,7 @@ fn work<Id: Clone>(
                 reason: "the adaptor has a fault and ended; please report it".to_owned(),
             })
         });
+        tell_notes(oracle.as_mut(), tell, &request.id);
         tell(PoolEvent::Reply {
             id: request.id,
             answer,
@@ -206,6 +230,87 @@ fn work<Id: Clone>(
             seconds: begun.elapsed().as_secs_f64(),
         });
     }
+}
+
+/// Hands over what the oracle noted.
+fn tell_notes<Id: Clone>(oracle: &mut dyn Oracle, tell: &impl Fn(PoolEvent<Id>), id: &Id) {
+    for note in oracle.take_notes() {
+        tell(PoolEvent::Note { id: id.clone(), note });
+    }
+}
+
+/// Where a comparison is due and the label started from an earlier one, labels the structure again from nothing.
+fn compare_cold<Id: Clone>(
+    oracle: &mut dyn Oracle,
+    settings: &PoolSettings,
+    tell: &impl Fn(PoolEvent<Id>),
+    request: &PoolRequest<Id>,
+    warm_labels: &mut u64,
+    answer: Answer,
+) -> Answer {
+    let (Some(check), Answer::Labels(labels)) = (settings.cold_check, &answer) else {
+        return answer;
+    };
+    if !oracle.was_warm() {
+        return answer;
+    }
+    if !warm_labels.is_multiple_of(check.every.max(1)) {
+        *warm_labels += 1;
+        return answer;
+    }
+    oracle.start_cold();
+    let note = |message: String| {
+        let note = Note::new("cold-check", message);
+        tell(PoolEvent::Note {
+            id: request.id.clone(),
+            note,
+        });
+    };
+    let job = JobDir::new(fresh_folder(&settings.jobs, &format!("{}-cold", request.name)));
+    let cold = match oracle.label(&request.structure, &job) {
+        Ok(cold) if cold.is_finite() => cold,
+        Ok(_) => {
+            note(
+                "the calculation from nothing gave numbers that are not finite; compared again at the next label"
+                    .to_owned(),
+            );
+            return answer;
+        }
+        Err(error) => {
+            note(format!(
+                "the calculation from nothing failed, compared again at the next label: {error}"
+            ));
+            return answer;
+        }
+    };
+    *warm_labels += 1;
+    let difference = labels.energy - cold.energy;
+    let energies = format!(
+        "{:.6} eV from earlier wavefunctions, {:.6} eV from nothing: {:.3} meV apart",
+        labels.energy,
+        cold.energy,
+        1e3 * difference.abs()
+    );
+    if difference.abs() > check.stop {
+        return Answer::Failed(OracleError::SeveralSolutions {
+            oracle: "cold check".to_owned(),
+            reason: format!(
+                "{energies}, more than the {:.3} meV that are allowed; the folder of the calculation from nothing is {}. Make one \
+                 solution certain (initial moments, a tighter convergence criterion) or turn reuse off, then start a new run",
+                1e3 * check.stop,
+                job.path().display()
+            ),
+        });
+    }
+    if job.path().exists() {
+        let _ = std::fs::remove_dir_all(job.path());
+    }
+    if difference.abs() > check.warn {
+        note(format!("warning: {energies}, more than {:.3} meV", 1e3 * check.warn));
+    } else {
+        note(energies);
+    }
+    answer
 }
 
 /// A folder of this name that no earlier process has used: kept failures are never written over.

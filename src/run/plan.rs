@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::oracle::pool::OpenOracle;
+use crate::oracle::pool::{ColdCheck, OpenOracle};
 use crate::potential::Potential;
 use crate::run::journal::Durability;
 use crate::run::learner::Schedule;
@@ -89,6 +89,8 @@ pub struct Plan {
     pub retries: usize,
     /// The wait before the first retry.
     pub retry_delay: Duration,
+    /// How labels that started from earlier ones are compared with labels from nothing.
+    pub cold_check: Option<ColdCheck>,
     /// Whether a label is so cheap that sampling journals energies only and recomputes trajectories on resume.
     pub cheap_oracle: bool,
     /// When journals are forced to the disk.

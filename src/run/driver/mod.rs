@@ -334,6 +334,7 @@ impl Driver {
             retries: self.plan.retries,
             retry_delay: self.plan.retry_delay,
             jobs: self.directory.jobs(),
+            cold_check: self.plan.cold_check,
         };
         let tell = self.happenings.0.clone();
         self.workers_left = self.plan.workers.max(1);
