@@ -1,5 +1,6 @@
 //! From a parsed configuration to a plan that can run: everything that can be checked is checked here, all complaints at once.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::schema::{Config, KernelConfig};
 use super::starts::read_starts;
 use crate::dynamics::Kinetics;
 use crate::oracle::analytic::build;
-use crate::oracle::pool::ColdCheck;
+use crate::oracle::cold::ColdCheck;
 use crate::potential::Potential;
 use crate::run::fitter::NetworkFitter;
 use crate::run::journal::Durability;
@@ -174,7 +175,7 @@ fn assemble(
     starts: Vec<Structure>,
     settings: &Settings,
     given: Option<Arc<dyn Potential>>,
-    data: Vec<Arc<LabelledStructure>>,
+    (data, data_digests): (Vec<Arc<LabelledStructure>>, BTreeSet<String>),
 ) -> Plan {
     let first = &starts[0];
     let trajectory = TrajectoryPlan {
@@ -225,6 +226,7 @@ fn assemble(
                     trajectories: config.bootstrap.trajectories,
                     steps: config.bootstrap.steps,
                     data,
+                    data_digests,
                 },
             }))
         }
@@ -256,6 +258,7 @@ fn assemble(
         open_oracle: open_oracle(choice, first, &settings.folder, &settings.run.join("jobs")),
         workers: config.pool.workers,
         retries: config.pool.retries,
+        retire_after: config.pool.retire_after,
         retry_delay: Duration::from_secs_f64(config.pool.retry_delay.value().max(0.0)),
         cold_check: (config.pool.cold_check_every > 0).then(|| ColdCheck {
             every: config.pool.cold_check_every,
