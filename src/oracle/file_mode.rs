@@ -172,10 +172,10 @@ impl<Adaptor: FileMode> FileOracle<Adaptor> {
         &mut self,
         structure: &Structure,
         job: &JobDir,
-        warm: Option<PathBuf>,
+        warm: Option<&Path>,
     ) -> Result<(Labels, PathBuf), OracleError> {
         let root = job.path().to_owned();
-        let mut error = match self.attempt(structure, &root, warm.as_deref(), 0) {
+        let mut error = match self.attempt(structure, &root, warm, 0) {
             Ok(labels) => return Ok((labels, root)),
             Err(error @ OracleError::Unphysical { .. }) => error,
             Err(error) => return Err(error),
@@ -231,7 +231,7 @@ impl<Adaptor: FileMode> FileOracle<Adaptor> {
         }
         if moved {
             memory.latest = Some(Memory {
-                cell: structure.cell.clone(),
+                cell: structure.cell,
                 positions: structure.positions.clone(),
                 folder: kept,
             });
@@ -266,7 +266,7 @@ impl<Adaptor: FileMode> Oracle for FileOracle<Adaptor> {
             self.warm_start()
         };
         self.was_warm = warm.is_some();
-        let answer = self.ladder(structure, job, warm);
+        let answer = self.ladder(structure, job, warm.as_deref());
         self.notes.extend(self.adaptor.take_notes());
         match answer {
             Ok((labels, folder)) => {

@@ -226,7 +226,7 @@ mod tests {
         let old = folder.path().join("old");
         std::fs::write(&old, "").unwrap();
         std::thread::sleep(Duration::from_millis(20));
-        let long = Duration::from_secs(60);
+        let long = Duration::from_mins(1);
         let exit = run(&launch("echo hello > new", long)).unwrap();
         assert!(exit.is_success() && exit.wrote(&folder.path().join("new")) && !exit.wrote(&old));
         assert!(!exit.wrote(&folder.path().join("absent")));

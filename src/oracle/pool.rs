@@ -243,7 +243,7 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
         };
         let job = JobDir::new(fresh_folder(&self.settings.jobs, &format!("{}-cold", request.name)));
         check.compare(oracle, &request.structure, answer, warm_labels, &job, |note| {
-            self.note(request, note)
+            self.note(request, note);
         })
     }
 
