@@ -91,6 +91,14 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         );
     }
 
+    if let OracleChoice::Vasp(vasp) = &choice {
+        let variable_cell = config.bootstrap.strain > 0.0;
+        match crate::oracle::vasp::check(vasp, first, around.folder, variable_cell, temperature.thermal_energy()) {
+            Ok(found) => warnings.extend(found),
+            Err(problem) => check.complain("oracle.vasp", problem, "see docs/oracles/vasp.md"),
+        }
+    }
+
     let oracle_invariant = choice.translation_invariant(first);
     let kernel = match &config.sampling.kernel {
         KernelConfig::Slhmc => Kernel::Slhmc,

@@ -11,6 +11,7 @@ use crate::oracle::analytic::{
     AsymmetricConfig, EinsteinConfig, LennardJonesConfig, StillingerWeberConfig, VashishtaConfig,
 };
 use crate::oracle::ipi::{EspressoConfig, IpiConfig, LammpsConfig};
+use crate::oracle::vasp::VaspConfig;
 use crate::training::TrainingConfig;
 use crate::units::{Duration, Energy, Frequency, Length, Mass, Temperature, Time};
 
@@ -156,6 +157,9 @@ pub struct OracleConfig {
     /// Any i-PI client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ipi: Option<IpiConfig>,
+    /// VASP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vasp: Option<VaspConfig>,
 }
 
 /// The workers that label.

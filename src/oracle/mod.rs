@@ -6,6 +6,7 @@ pub mod file_mode;
 pub mod ipi;
 pub mod launch;
 pub mod process;
+pub mod vasp;
 
 use std::path::{Path, PathBuf};
 

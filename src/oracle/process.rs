@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -112,6 +112,26 @@ impl ProcessGroup {
         folder: &Path,
         environment: &BTreeMap<String, String>,
     ) -> Result<Self, ProcessError> {
+        Self::start_with(words, folder, environment, Stdio::null())
+    }
+
+    /// As [`Self::start`], with a pipe to the program's standard input.
+    pub fn start_with_input(
+        words: &[String],
+        folder: &Path,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<(Self, ChildStdin), ProcessError> {
+        let mut group = Self::start_with(words, folder, environment, Stdio::piped())?;
+        let input = group.child.stdin.take().ok_or(ProcessError::Empty)?;
+        Ok((group, input))
+    }
+
+    fn start_with(
+        words: &[String],
+        folder: &Path,
+        environment: &BTreeMap<String, String>,
+        input: Stdio,
+    ) -> Result<Self, ProcessError> {
         let (program, arguments) = words.split_first().ok_or(ProcessError::Empty)?;
         let fail = |source: std::io::Error| ProcessError::Start {
             program: program.clone(),
@@ -128,7 +148,7 @@ impl ProcessGroup {
             .args(arguments)
             .current_dir(folder)
             .envs(environment)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(open(&stdout)?)
             .stderr(open(&stderr)?)
             .process_group(0)
