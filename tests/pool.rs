@@ -119,7 +119,7 @@ fn label_all(open: &OpenOracle, settings: &PoolSettings, chains: Option<usize>, 
                 Answer::Unphysical(reason) => panic!("{reason}"),
             },
             PoolEvent::Gone { worker, left, .. } => outcome.gone.push((worker, left)),
-            PoolEvent::Opened { .. } | PoolEvent::Retry { .. } => {}
+            PoolEvent::Opened { .. } | PoolEvent::Retry { .. } | PoolEvent::Note { .. } => {}
         }
     }
     drop(pool);

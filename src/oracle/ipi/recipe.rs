@@ -64,7 +64,7 @@ impl RecipeError {
 }
 
 /// What differs from client to client: its input files, its command line and its identity.
-pub(in crate::oracle) trait Recipe: Send {
+pub(super) trait Recipe: Send {
     /// Writes the input files for a structure into a fresh folder and returns the command line; no words where slmc only
     /// waits for a client.
     fn prepare(&self, structure: &Structure, folder: &Path, listener: &Listener) -> Result<Vec<String>, RecipeError>;
@@ -166,7 +166,7 @@ pub(in crate::oracle) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(
 }
 
 /// Replaces `{name}` by its value; `${name}` is left to the client's own language.
-pub(in crate::oracle) fn fill_in(template: &str, values: &[(&str, &str)]) -> String {
+pub(super) fn fill_in(template: &str, values: &[(&str, &str)]) -> String {
     let mut text = String::new();
     let mut rest = template;
     while let Some(position) = rest.find('{') {
@@ -196,7 +196,7 @@ pub(in crate::oracle) fn identity(bytes: &[u8]) -> String {
 }
 
 /// The first line of a client's standard output that holds `pattern`, waited for briefly.
-pub(in crate::oracle) fn line_with(path: &Path, pattern: &str) -> Option<String> {
+pub(super) fn line_with(path: &Path, pattern: &str) -> Option<String> {
     let start = std::time::Instant::now();
     while start.elapsed() < std::time::Duration::from_secs(2) {
         let text = std::fs::read(path).unwrap_or_default();

@@ -184,11 +184,6 @@ impl Incar {
         self.tags.retain(|(known, _)| known != tag);
     }
 
-    /// The tags and their values, in order.
-    pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str()))
-    }
-
     /// A whole number.
     pub fn integer(&self, tag: &str) -> Result<Option<i64>, Finding> {
         let Some(value) = self.get(tag) else {

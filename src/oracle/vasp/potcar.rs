@@ -64,7 +64,7 @@ impl Potcar {
             && given.is_file()
         {
             let all = split(&read(given)?).map_err(|problem| format!("{}: {problem}", given.display()))?;
-            return Self::choose(species, all, given, setups);
+            return Self::choose(species, &all, given, setups);
         }
         let root = match (&sources.given, &sources.environment) {
             (Some(given), _) if given.is_dir() => given,
@@ -113,7 +113,7 @@ impl Potcar {
 
     fn choose(
         species: &[Species],
-        all: Vec<Dataset>,
+        all: &[Dataset],
         path: &Path,
         setups: &std::collections::BTreeMap<String, String>,
     ) -> Result<Self, String> {

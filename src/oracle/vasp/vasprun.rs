@@ -39,9 +39,9 @@ pub struct Header {
     /// The title of the pseudopotential of each group of atoms.
     pub pseudopotentials: Vec<String>,
     /// The positions before the first ionic step, fractional.
-    initial_positions: Vec<Vec3>,
+    pub(super) initial_positions: Vec<Vec3>,
     /// The lattice vectors before the first ionic step, Å.
-    initial_basis: Vec<Vec3>,
+    pub(super) initial_basis: Vec<Vec3>,
 }
 
 /// One ionic step.
