@@ -21,7 +21,7 @@ use crate::run::journal::Durability;
 use crate::run::learner::Schedule;
 use crate::run::plan::{BootstrapPlan, LearningPlan, Plan, ProposalSource, SamplingPlan};
 use crate::run::trainer::Fitter;
-use crate::sampling::{Acceptance, Environment, Kernel, TrajectoryPlan, tuning};
+use crate::sampling::{Acceptance, Ensemble, Environment, Kernel, TrajectoryPlan, tuning};
 use crate::structure::Structure;
 use crate::training::{LabelledStructure, Trainer};
 
@@ -246,6 +246,7 @@ fn assemble(
         environment: Environment {
             kinetics: Kinetics::new(Arc::clone(&first.masses), Arc::clone(&first.fixed), settings.invariant),
             thermal_energy: settings.thermal_energy,
+            ensemble: Ensemble::Canonical,
             acceptance: if config.sampling.accept_everything {
                 Acceptance::Everything
             } else {

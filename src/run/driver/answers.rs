@@ -26,7 +26,8 @@ impl Driver {
             return Ok(Some(reply));
         }
         if recorded && self.store.request(&id).is_none() {
-            self.store.record_request(id, &structure.positions, proposal)?;
+            let cell = self.plan.environment.moving_cell(structure);
+            self.store.record_request(id, &structure.positions, cell, proposal)?;
         }
         let request = PoolRequest {
             id,
