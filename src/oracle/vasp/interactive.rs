@@ -265,7 +265,8 @@ impl Running {
         let begun = Instant::now();
         let shown = shown_energy(printed);
         loop {
-            if let Some(step) = self.next_xml_step() {
+            let next = self.next_xml_step();
+            if let Some(step) = next.map_err(|problem| Refusal::NoSolution(problem.to_string()))? {
                 agree(shown, step.free_energy)?;
                 let labels = label(&self.header, &step, written, &structure.cell, energy)?;
                 return Ok((labels, step));
@@ -301,25 +302,28 @@ impl Running {
     }
 
     /// The ionic step after the last one that was read, if it is complete in vasprun.xml.
-    fn next_xml_step(&mut self) -> Option<IonicStep> {
+    fn next_xml_step(&mut self) -> Result<Option<IonicStep>, vasprun::VasprunError> {
         let path = self.folder.join("vasprun.xml");
-        let changed = std::fs::metadata(&path).and_then(|metadata| metadata.modified()).ok()?;
-        if changed < self.launched {
-            return None;
+        let changed = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
+        if changed.is_ok_and(|changed| changed < self.launched) {
+            return Ok(None);
         }
         let bytes = tail(&path, self.read);
         let close = b"</calculation>";
-        let end = bytes.windows(close.len()).position(|window| window == close)? + close.len();
-        let piece = bytes.get(..end)?;
-        let step = if self.read == 0 {
-            let (header, steps) = vasprun::read_growing(piece);
+        let Some(start) = bytes.windows(close.len()).position(|window| window == close) else {
+            return Ok(None);
+        };
+        let end = start + close.len();
+        let piece = &bytes[..end];
+        let steps = if self.read == 0 {
+            let (header, steps) = vasprun::read_growing(piece)?;
             self.header = header;
-            steps.into_iter().next()
+            steps
         } else {
-            vasprun::read_piece(piece, &self.header).into_iter().next()
+            vasprun::read_piece(piece, &self.header)?
         };
         self.read += end as u64;
-        step
+        Ok(steps.into_iter().next())
     }
 }
 

@@ -57,7 +57,10 @@ impl Outcar {
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
             if outcar.version.is_empty() && line.trim_start().starts_with("vasp.") {
-                line.split_whitespace().next().unwrap_or_default().clone_into(&mut outcar.version);
+                line.split_whitespace()
+                    .next()
+                    .unwrap_or_default()
+                    .clone_into(&mut outcar.version);
             } else if line.contains("NIONS =") {
                 outcar.atoms = line.rsplit('=').next().and_then(|word| word.trim().parse().ok());
             } else if line.contains("NELM   =") || line.contains("NELM =") {

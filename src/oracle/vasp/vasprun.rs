@@ -110,24 +110,27 @@ pub fn read_steps(file: impl Read, each: impl FnMut(&Header, IonicStep)) -> Resu
     Ok(parser.header)
 }
 
-/// Reads the head and the complete ionic steps of a file that is still being written.
-pub fn read_growing(bytes: &[u8]) -> (Header, Vec<IonicStep>) {
+/// Reads the head and the complete ionic steps of a file that is still being written; what is not there yet is no error.
+pub fn read_growing(bytes: &[u8]) -> Result<(Header, Vec<IonicStep>), VasprunError> {
     let mut parser = Parser::default();
     let mut steps = Vec::new();
-    // What is not there yet is no error.
-    let _ = parser.read(SevenBit(bytes).buffered(), |_, step| steps.push(step), true);
-    (parser.header, steps)
+    match parser.read(SevenBit(bytes).buffered(), |_, step| steps.push(step), true) {
+        Ok(()) | Err(VasprunError::Damaged(_)) => Ok((parser.header, steps)),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads `<calculation>` elements out of a piece of a file that begins between two of them.
-pub fn read_piece(bytes: &[u8], header: &Header) -> Vec<IonicStep> {
+pub fn read_piece(bytes: &[u8], header: &Header) -> Result<Vec<IonicStep>, VasprunError> {
     let mut parser = Parser {
         header: header.clone(),
         ..Parser::default()
     };
     let mut steps = Vec::new();
-    let _ = parser.read(SevenBit(bytes).buffered(), |_, step| steps.push(step), false);
-    steps
+    match parser.read(SevenBit(bytes).buffered(), |_, step| steps.push(step), false) {
+        Ok(()) | Err(VasprunError::Damaged(_)) => Ok(steps),
+        Err(error) => Err(error),
+    }
 }
 
 /// Bytes beyond ASCII become question marks: titles may be in any encoding, numbers are not.
@@ -568,9 +571,14 @@ mod tests {
     fn a_growing_file_gives_its_complete_steps() {
         let text = file(&[CALCULATION, CALCULATION].concat());
         let second = text.rfind("<calculation>").unwrap();
-        let (header, steps) = read_growing(&text.as_bytes()[..second + 40]);
+        let (header, steps) = read_growing(&text.as_bytes()[..second + 40]).unwrap();
         assert_eq!((header.species.len(), steps.len()), (2, 1));
-        assert_eq!(read_piece(&text.as_bytes()[second..], &header).len(), 1);
-        assert_eq!(read_piece(&text.as_bytes()[second..second + 90], &header).len(), 0);
+        assert_eq!(read_piece(&text.as_bytes()[second..], &header).unwrap().len(), 1);
+        assert_eq!(
+            read_piece(&text.as_bytes()[second..second + 90], &header)
+                .unwrap()
+                .len(),
+            0
+        );
     }
 }
