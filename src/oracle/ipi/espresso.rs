@@ -284,7 +284,10 @@ impl Recipe for EspressoRecipe {
         let mut words = split_words(&self.config.launch)?;
         words.extend(split_words(&self.config.command)?);
         words.extend(["-in", INPUT, "--ipi"].map(str::to_owned));
-        words.push(format!("{}:UNIX", listener.name()));
+        words.push(match listener.host_and_port() {
+            Some((host, port)) => format!("{host}:{port}"),
+            None => format!("{}:UNIX", listener.name()),
+        });
         Ok(words)
     }
 

@@ -44,7 +44,7 @@ impl Recipe for GenericRecipe {
             return Ok(Vec::new());
         }
         let workdir = folder.display().to_string();
-        let (host, port) = listener.host_and_port();
+        let (host, port) = listener.host_and_port().unwrap_or(("localhost".to_owned(), 0));
         let port = port.to_string();
         let values = [
             ("socket", listener.name()),

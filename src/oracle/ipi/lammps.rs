@@ -46,8 +46,10 @@ impl LammpsRecipe {
             files,
         };
         let script = recipe.files.text(INPUT)?;
-        for placeholder in ["{socket}", "{data}"] {
-            if !script.contains(placeholder) {
+        // A script with `{socket} 12345 unix` works, too, as long as no TCP is asked for.
+        let has_address = script.contains("{address}") || (config.tcp.is_empty() && script.contains("{socket}"));
+        for (placeholder, found) in [("{address}", has_address), ("{data}", script.contains("{data}"))] {
+            if !found {
                 return Err(RecipeError::content(
                     INPUT,
                     format!("must hold the placeholder {placeholder}, as the shipped recipe does"),
@@ -89,7 +91,12 @@ impl Recipe for LammpsRecipe {
         }
         let elements: Vec<&str> = structure.elements().iter().map(|species| species.symbol()).collect();
         let elements = elements.join(" ");
+        let address = match listener.host_and_port() {
+            Some((host, port)) => format!("{host} {port}"),
+            None => format!("{} 12345 unix", listener.name()),
+        };
         let values = [
+            ("address", address.as_str()),
             ("socket", listener.name()),
             ("data", DATA),
             ("elements", elements.as_str()),
