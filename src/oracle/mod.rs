@@ -2,6 +2,7 @@
 
 pub mod analytic;
 pub mod ipi;
+pub mod launch;
 pub mod process;
 
 use std::path::{Path, PathBuf};
