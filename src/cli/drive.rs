@@ -64,7 +64,7 @@ impl Drive {
         if let Some(path) = &self.structure {
             let structure = first_structure(path)?;
             check(potential, &structure, path)?;
-            return Ok(Elements::Of(structure));
+            return Ok(Elements::Of(Box::new(structure)));
         }
         if let [only] = potential.descriptor.elements() {
             return Ok(Elements::All(*only));
@@ -72,7 +72,7 @@ impl Drive {
         if let Some(path) = start_of_run(&self.potential) {
             let structure = first_structure(&path)?;
             check(potential, &structure, &path)?;
-            return Ok(Elements::Of(structure));
+            return Ok(Elements::Of(Box::new(structure)));
         }
         let names: Vec<String> = (potential.descriptor.elements().iter())
             .map(ToString::to_string)

@@ -119,7 +119,7 @@ pub enum Elements {
     /// All atoms are of one element, however many there are; the cell is periodic.
     All(Species),
     /// Those of this structure, in its order; the cell is periodic where this one is.
-    Of(Structure),
+    Of(Box<Structure>),
 }
 
 impl Elements {

@@ -8,7 +8,7 @@ use super::config::LammpsConfig;
 use super::frame::Frame;
 use super::recipe::{Recipe, RecipeError, RecipeFiles, fill_in, identity, line_with, write};
 use super::socket::Listener;
-use crate::oracle::process::split_words;
+use crate::oracle::launch::command_line;
 use crate::structure::Structure;
 
 /// The shipped recipe, Stillinger–Weber silicon: `slmc init` writes these files.
@@ -112,10 +112,8 @@ impl Recipe for LammpsRecipe {
             }
         }
         write(&folder.join(DATA), data_file(structure))?;
-        let mut words = split_words(&self.config.launch)?;
-        words.extend(split_words(&self.config.command)?);
-        words.extend(["-in", INPUT, "-log", "none"].map(str::to_owned));
-        Ok(words)
+        let command = format!("{} -in {INPUT} -log none", self.config.command);
+        Ok(command_line(&self.config.launch, &command)?)
     }
 
     fn version(&self, folder: &Path) -> Option<String> {
