@@ -76,6 +76,7 @@ fn plan(start: &Structure, chains: usize, steps: u64, cheap_oracle: bool) -> Pla
         workers: chains,
         retries: 0,
         retry_delay: Duration::ZERO,
+        cold_check: None,
         cheap_oracle,
         durability: Durability::Periodic(Duration::from_secs(2)),
         trajectory_every: if cheap_oracle { 10 } else { 1 },

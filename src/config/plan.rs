@@ -1,5 +1,6 @@
 //! From a parsed configuration to a plan that can run: everything that can be checked is checked here, all complaints at once.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::schema::{Config, KernelConfig};
 use super::starts::read_starts;
 use crate::dynamics::Kinetics;
 use crate::oracle::analytic::build;
+use crate::oracle::cold::ColdCheck;
 use crate::potential::Potential;
 use crate::run::fitter::NetworkFitter;
 use crate::run::journal::Durability;
@@ -152,6 +154,10 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
     Ok((plan, config, warnings))
 }
 
+fn energy_or(given: Option<crate::units::Energy>, default: f64) -> f64 {
+    given.map_or(default, crate::units::Energy::value)
+}
+
 struct Settings {
     thermal_energy: f64,
     time_step: f64,
@@ -169,7 +175,7 @@ fn assemble(
     starts: Vec<Structure>,
     settings: &Settings,
     given: Option<Arc<dyn Potential>>,
-    data: Vec<Arc<LabelledStructure>>,
+    (data, data_digests): (Vec<Arc<LabelledStructure>>, BTreeSet<String>),
 ) -> Plan {
     let first = &starts[0];
     let trajectory = TrajectoryPlan {
@@ -220,6 +226,7 @@ fn assemble(
                     trajectories: config.bootstrap.trajectories,
                     steps: config.bootstrap.steps,
                     data,
+                    data_digests,
                 },
             }))
         }
@@ -251,7 +258,13 @@ fn assemble(
         open_oracle: open_oracle(choice, first, &settings.folder, &settings.run.join("jobs")),
         workers: config.pool.workers,
         retries: config.pool.retries,
+        retire_after: config.pool.retire_after,
         retry_delay: Duration::from_secs_f64(config.pool.retry_delay.value().max(0.0)),
+        cold_check: (config.pool.cold_check_every > 0).then(|| ColdCheck {
+            every: config.pool.cold_check_every,
+            warn: energy_or(config.pool.cold_check_warning, 0.01 * settings.thermal_energy),
+            stop: energy_or(config.pool.cold_check_stop, 0.1 * settings.thermal_energy),
+        }),
         cheap_oracle: cheap,
         durability: if cheap {
             Durability::Periodic(Duration::from_secs(2))

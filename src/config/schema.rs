@@ -168,8 +168,21 @@ pub struct PoolConfig {
     pub retries: usize,
     /// The wait before the first retry; it doubles with each.
     pub retry_delay: Duration,
+    /// A worker that could not answer so many requests in a row, retries included, is retired: its requests go to the others. With
+    /// no worker left the run stops, resumable.
+    pub retire_after: usize,
     /// How many structures without an answer are counted as rejections before the run stops.
     pub max_unphysical: u64,
+    /// Every how many labels that started from earlier wavefunctions a worker labels the structure again from nothing and
+    /// compares; its first such label is always compared. 0: never.
+    pub cold_check_every: u64,
+    /// The difference between the two energies above which it is logged as a warning; absent: kT/100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cold_check_warning: Option<Energy>,
+    /// The difference above which the run stops, resumable: several self-consistent solutions make the energy no function of
+    /// the structure. Absent: kT/10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cold_check_stop: Option<Energy>,
 }
 
 impl Default for PoolConfig {
@@ -178,7 +191,11 @@ impl Default for PoolConfig {
             workers: 1,
             retries: 3,
             retry_delay: Duration::new(1.0),
+            retire_after: 2,
             max_unphysical: 20,
+            cold_check_every: 50,
+            cold_check_warning: None,
+            cold_check_stop: None,
         }
     }
 }

@@ -187,8 +187,14 @@ mod tests {
     #[test]
     fn the_template_goes_around_the_command() {
         assert_eq!(line("", "vasp_std"), ["vasp_std"]);
-        assert_eq!(line("mpirun -np 4", "vasp_std -x 'a b'"), ["mpirun", "-np", "4", "vasp_std", "-x", "a b"]);
-        assert_eq!(line("srun -n 64 {command} --last", "pw.x -nk 2"), ["srun", "-n", "64", "pw.x", "-nk", "2", "--last"]);
+        assert_eq!(
+            line("mpirun -np 4", "vasp_std -x 'a b'"),
+            ["mpirun", "-np", "4", "vasp_std", "-x", "a b"]
+        );
+        assert_eq!(
+            line("srun -n 64 {command} --last", "pw.x -nk 2"),
+            ["srun", "-n", "64", "pw.x", "-nk", "2", "--last"]
+        );
         assert_eq!(
             line("sh -c 'module load vasp; exec {command}'", "vasp_std 'a b'"),
             ["sh", "-c", "module load vasp; exec vasp_std 'a b'"]
@@ -199,7 +205,10 @@ mod tests {
 
     #[test]
     fn a_command_in_shell_language_goes_to_a_shell() {
-        assert_eq!(line("nice", "vasp_std > vasp.out"), ["nice", "sh", "-c", "vasp_std > vasp.out"]);
+        assert_eq!(
+            line("nice", "vasp_std > vasp.out"),
+            ["nice", "sh", "-c", "vasp_std > vasp.out"]
+        );
         assert_eq!(line("", "echo '$HOME'"), ["echo", "$HOME"]);
         let words = ["a b", "it's", ""].map(str::to_owned);
         assert_eq!(split_words(&shell_line(&words)).unwrap(), words);
@@ -223,7 +232,12 @@ mod tests {
         assert!(!exit.wrote(&folder.path().join("absent")));
         let exit = run(&launch("echo oops; exit 3", long)).unwrap();
         assert!(!exit.is_success() && exit.to_string() == "exit code 3" && exit.tail.contains("oops"));
-        assert!(run(&launch("kill -9 $$", long)).unwrap().to_string().contains("SIGKILL"));
+        assert!(
+            run(&launch("kill -9 $$", long))
+                .unwrap()
+                .to_string()
+                .contains("SIGKILL")
+        );
         assert!(run(&launch("no-such-program; exit $?", long)).unwrap().is_not_found());
         let exit = run(&launch("sleep 1000", Duration::from_millis(50))).unwrap();
         assert!(exit.timed_out && exit.to_string().contains("timeout"), "{exit}");

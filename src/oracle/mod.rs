@@ -1,6 +1,8 @@
 //! The exact side: oracles that label structures, and what can go wrong with them.
 
 pub mod analytic;
+pub mod cold;
+pub mod file_mode;
 pub mod ipi;
 pub mod launch;
 pub mod process;
@@ -11,6 +13,7 @@ pub use crate::potential::Labels;
 use crate::structure::Structure;
 
 pub mod pool;
+mod queue;
 
 /// What the driver does about an oracle's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,14 @@ pub enum OracleError {
         /// What is wrong and what to do about it.
         reason: String,
     },
+    /// The energy depends on what was calculated before: it is no function of the structure.
+    #[error("{oracle}: the energy is no function of the structure: {reason}")]
+    SeveralSolutions {
+        /// The oracle's name.
+        oracle: String,
+        /// The energies, and what to do about it.
+        reason: String,
+    },
 }
 
 impl OracleError {
@@ -58,7 +69,26 @@ impl OracleError {
         match self {
             Self::Transient { .. } => Fault::Transient,
             Self::Unphysical { .. } => Fault::Unphysical,
-            Self::Fatal { .. } => Fault::Fatal,
+            Self::Fatal { .. } | Self::SeveralSolutions { .. } => Fault::Fatal,
+        }
+    }
+}
+
+/// Something an oracle did or noticed on its way to a label that people should be able to read later: a repair, a warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The kind of event in the log: "repair", "warning", "cold-check".
+    pub kind: &'static str,
+    /// What happened.
+    pub message: String,
+}
+
+impl Note {
+    /// A note of a kind.
+    pub fn new(kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
         }
     }
 }
@@ -93,6 +123,32 @@ impl JobDir {
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Fingerprint(pub std::collections::BTreeMap<String, String>);
 
+impl Fingerprint {
+    /// Eight hexadecimal digits that differ where fingerprints do: written beside labels, so that labels of two surfaces do not mix.
+    pub fn digest(&self) -> String {
+        let mut hasher = crc32fast::Hasher::new();
+        for (key, value) in &self.0 {
+            for text in [key, value] {
+                hasher.update(text.as_bytes());
+                hasher.update(&[0]);
+            }
+        }
+        format!("{:08x}", hasher.finalize())
+    }
+
+    /// What differs from another, in words: "key was this and is that".
+    pub fn difference(&self, now: &Self) -> String {
+        let show = |value: Option<&String>| value.map_or("absent".to_owned(), Clone::clone);
+        let keys: std::collections::BTreeSet<&String> = self.0.keys().chain(now.0.keys()).collect();
+        let changed: Vec<String> = keys
+            .into_iter()
+            .filter(|key| self.0.get(*key) != now.0.get(*key))
+            .map(|key| format!("{key} was {} and is {}", show(self.0.get(key)), show(now.0.get(key))))
+            .collect();
+        changed.join("; ")
+    }
+}
+
 /// An exact potential-energy surface, one instance per worker thread. A call may take hours and may fail.
 pub trait Oracle: Send {
     /// The exact labels of a structure. `job` is this request's own folder; oracles that need no files leave it alone.
@@ -107,6 +163,20 @@ pub trait Oracle: Send {
         true
     }
 
-    /// Told which chain the next requests belong to, so that an oracle with memory (wavefunctions) can keep them apart.
-    fn select_chain(&mut self, _chain: usize) {}
+    /// Told which chain the next request belongs to, if any, and the structure that chain stands at, so that an oracle with
+    /// memory (wavefunctions) keeps chains apart and starts from what was accepted.
+    fn select_chain(&mut self, _chain: Option<usize>, _stands_at: Option<&Structure>) {}
+
+    /// Whether the last label started from what an earlier one left behind.
+    fn was_warm(&self) -> bool {
+        false
+    }
+
+    /// Makes the next label start from nothing.
+    fn start_cold(&mut self) {}
+
+    /// What happened on the way to the last answers; each note is handed over once.
+    fn take_notes(&mut self) -> Vec<Note> {
+        Vec::new()
+    }
 }

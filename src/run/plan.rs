@@ -1,8 +1,10 @@
 //! What a run is to do, validated: everything the driver needs and nothing it has to look up.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::oracle::cold::ColdCheck;
 use crate::oracle::pool::OpenOracle;
 use crate::potential::Potential;
 use crate::run::journal::Durability;
@@ -48,6 +50,8 @@ pub struct BootstrapPlan {
     pub steps: usize,
     /// Structures labelled elsewhere, with the oracle's labels.
     pub data: Vec<Arc<crate::training::LabelledStructure>>,
+    /// Digests of the oracles that labelled them, where the files tell.
+    pub data_digests: BTreeSet<String>,
 }
 
 /// When sampling ends.
@@ -89,6 +93,10 @@ pub struct Plan {
     pub retries: usize,
     /// The wait before the first retry.
     pub retry_delay: Duration,
+    /// After how many requests in a row without an answer a worker is retired.
+    pub retire_after: usize,
+    /// How labels that started from earlier ones are compared with labels from nothing.
+    pub cold_check: Option<ColdCheck>,
     /// Whether a label is so cheap that sampling journals energies only and recomputes trajectories on resume.
     pub cheap_oracle: bool,
     /// When journals are forced to the disk.
