@@ -3,6 +3,7 @@
 mod analyze;
 mod check;
 mod data;
+mod drive;
 mod init;
 mod label;
 mod predict;
@@ -83,6 +84,8 @@ enum Command {
     Train(train::Train),
     /// Energies, forces and stresses of a potential, with errors where labels are present.
     Predict(predict::Predict),
+    /// Serve a potential over an i-PI socket, to ASE, i-PI or any other server.
+    Drive(drive::Drive),
     /// Acceptance, autocorrelation, effective samples, means with errors, advice.
     Analyze(analyze::Analyze),
     /// The configuration's JSON schema (for editors), or docs/config.md.
@@ -160,6 +163,7 @@ pub fn main() -> ExitCode {
         Command::Data(command) => command.run(verbosity),
         Command::Train(command) => command.run(verbosity),
         Command::Predict(command) => command.run(),
+        Command::Drive(command) => command.run(verbosity),
         Command::Analyze(command) => command.run(),
         Command::Schema(command) => {
             command.run();

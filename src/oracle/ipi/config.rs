@@ -27,7 +27,8 @@ pub struct IpiConfig {
     pub surface: String,
     /// A text in the client's standard output whose line names the code's version, for the fingerprint. Empty: none.
     pub version_pattern: String,
-    /// The UNIX socket's name after `/tmp/ipi_`. Empty: a fresh one for each launch.
+    /// The UNIX socket's name after `/tmp/ipi_`. Empty: a fresh one for each launch. Workers that wait for clients started by
+    /// somebody else share one name; each keeps the client that called it.
     pub socket: String,
     /// Listen on this TCP address instead of a UNIX socket, such as "127.0.0.1:31415"; port 0 takes a free one. Empty: no.
     pub tcp: String,
@@ -99,6 +100,9 @@ pub struct EspressoConfig {
     /// The folder of the pseudopotentials. Not given: the recipe's folder if it holds them, else the environment variable
     /// `ESPRESSO_PSEUDO`, else `/usr/share/espresso/pseudo`.
     pub pseudopotentials: Option<PathBuf>,
+    /// Listen on this TCP address instead of a UNIX socket, for a launcher that may put pw.x on another node: "0.0.0.0:0" takes a
+    /// free port of this machine. Empty: a UNIX socket.
+    pub tcp: String,
     /// The longest time from the launch of pw.x to its call.
     pub start_timeout: Duration,
     /// The longest time for one label.
@@ -114,6 +118,7 @@ impl Default for EspressoConfig {
             command: "pw.x".to_owned(),
             launch: String::new(),
             pseudopotentials: None,
+            tcp: String::new(),
             start_timeout: Duration::new(120.0),
             timeout: Duration::new(3600.0),
             environment: BTreeMap::from([("OMP_NUM_THREADS".to_owned(), "1".to_owned())]),
@@ -132,6 +137,9 @@ pub struct LammpsConfig {
     pub command: String,
     /// Words put before `command`, such as "mpirun -np 4".
     pub launch: String,
+    /// Listen on this TCP address instead of a UNIX socket, for a launcher that may put LAMMPS on another node: "0.0.0.0:0" takes a
+    /// free port of this machine. Empty: a UNIX socket.
+    pub tcp: String,
     /// The longest time from the launch of LAMMPS to its call.
     pub start_timeout: Duration,
     /// The longest time for one label.
@@ -148,6 +156,7 @@ impl Default for LammpsConfig {
             recipe: "oracles/lammps".to_owned(),
             command: "lmp".to_owned(),
             launch: String::new(),
+            tcp: String::new(),
             start_timeout: Duration::new(60.0),
             timeout: Duration::new(600.0),
             environment: BTreeMap::from([("OMP_NUM_THREADS".to_owned(), "1".to_owned())]),

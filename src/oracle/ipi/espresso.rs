@@ -7,7 +7,7 @@ use super::config::EspressoConfig;
 use super::pw_input::{PwInput, is_true};
 use super::recipe::{Recipe, RecipeError, RecipeFiles, identity, line_with, write};
 use super::socket::Listener;
-use crate::oracle::process::split_words;
+use crate::oracle::launch::command_line;
 use crate::structure::{Species, Structure};
 
 /// The shipped recipe: `slmc init` writes these files.
@@ -281,11 +281,12 @@ impl Recipe for EspressoRecipe {
         let lines = atoms.map(|(species, position)| format!("{species} {}", in_bohr(position)));
         input.set_card("ATOMIC_POSITIONS", "bohr", lines.collect());
         write(&folder.join(INPUT), input.write())?;
-        let mut words = split_words(&self.config.launch)?;
-        words.extend(split_words(&self.config.command)?);
-        words.extend(["-in", INPUT, "--ipi"].map(str::to_owned));
-        words.push(format!("{}:UNIX", listener.name()));
-        Ok(words)
+        let address = match listener.host_and_port() {
+            Some((host, port)) => format!("{host}:{port}"),
+            None => format!("{}:UNIX", listener.name()),
+        };
+        let command = format!("{} -in {INPUT} --ipi {address}", self.config.command);
+        Ok(command_line(&self.config.launch, &command)?)
     }
 
     /// The plane waves belong to the cell of the launch, so that another cell needs another launch: else an energy would

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::config::IpiConfig;
 use super::recipe::{Recipe, RecipeError, RecipeFiles, fill_in, identity, line_with, write};
 use super::socket::Listener;
-use crate::oracle::process::split_words;
+use crate::oracle::launch::command_line;
 use crate::structure::Structure;
 
 /// The structure's file in the client's folder.
@@ -39,12 +39,11 @@ impl GenericRecipe {
 
 impl Recipe for GenericRecipe {
     fn prepare(&self, structure: &Structure, folder: &Path, listener: &Listener) -> Result<Vec<String>, RecipeError> {
-        let words = split_words(&self.config.command)?;
-        if words.is_empty() {
+        if self.config.command.trim().is_empty() {
             return Ok(Vec::new());
         }
         let workdir = folder.display().to_string();
-        let (host, port) = listener.host_and_port();
+        let (host, port) = listener.host_and_port().unwrap_or(("localhost".to_owned(), 0));
         let port = port.to_string();
         let values = [
             ("socket", listener.name()),
@@ -65,8 +64,8 @@ impl Recipe for GenericRecipe {
                 }
             }
         }
-        let launch = split_words(&self.config.launch)?;
-        Ok(launch.iter().chain(&words).map(|word| fill_in(word, &values)).collect())
+        let words = command_line(&self.config.launch, &self.config.command)?;
+        Ok(words.iter().map(|word| fill_in(word, &values)).collect())
     }
 
     fn version(&self, folder: &Path) -> Option<String> {

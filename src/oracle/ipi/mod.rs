@@ -1,6 +1,7 @@
 //! Exact labels from any code behind an i-PI socket: launches the client, speaks with it, watches its output, drops it
 //! when it misbehaves and launches it anew.
 
+mod client;
 mod config;
 mod espresso;
 mod frame;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+pub use client::{ClientError, Elements, ServerAddress, ServerConnection, serve};
 pub use config::{EspressoConfig, IpiConfig, LammpsConfig};
 pub use espresso::RECIPE as ESPRESSO_RECIPE;
 pub use lammps::RECIPE as LAMMPS_RECIPE;
@@ -102,7 +104,7 @@ pub fn open_espresso(
         bohr: crate::units::BOHR,
         hartree: crate::units::HARTREE,
         socket: String::new(),
-        tcp: String::new(),
+        tcp: config.tcp.clone(),
     };
     IpiOracle::new(settings, Box::new(recipe), first_frame, worker_dir, true)
 }
@@ -129,7 +131,7 @@ pub fn open_lammps(
         bohr: lammps::BOHR,
         hartree: recipe.hartree().map_err(|e| fatal(name, &e))?,
         socket: String::new(),
-        tcp: String::new(),
+        tcp: config.tcp.clone(),
     };
     IpiOracle::new(settings, Box::new(recipe), first_frame, worker_dir, true)
 }

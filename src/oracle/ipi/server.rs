@@ -2,6 +2,7 @@
 //! when it misbehaves.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::frame::{self, Frame};
@@ -41,8 +42,8 @@ pub struct IpiOracle {
     recipe: Box<dyn Recipe>,
     worker_dir: PathBuf,
     client: Option<Client>,
-    /// The listener that stays open where slmc waits for clients it did not launch.
-    standing: Option<Listener>,
+    /// The listener that stays open where slmc waits for clients it did not launch; workers at one address share it.
+    standing: Option<Arc<Listener>>,
     launches: usize,
     chain: usize,
     /// Launches in a row that ended before the client called, while none ever had.
@@ -83,7 +84,7 @@ impl IpiOracle {
         if launch {
             oracle.client = Some(oracle.start(first_frame)?);
         } else {
-            oracle.standing = Some(oracle.listen()?);
+            oracle.standing = Some(oracle.wait_for_clients()?);
         }
         oracle.update_fingerprint(first_frame)?;
         Ok(oracle)
@@ -106,7 +107,7 @@ impl IpiOracle {
     /// The name clients call: the part of the UNIX socket's file name after `/tmp/ipi_`, or host:port; only where slmc
     /// waits for clients that somebody else starts.
     pub fn waits_at(&self) -> Option<&str> {
-        self.standing.as_ref().map(Listener::name)
+        self.standing.as_ref().map(|listener| listener.name())
     }
 
     /// The process identifier of the launched client, if one runs.
@@ -122,14 +123,35 @@ impl IpiOracle {
         }
     }
 
-    fn listen(&self) -> Result<Listener, OracleError> {
+    fn listener(&self) -> std::io::Result<Listener> {
         let Settings { socket, tcp, .. } = &self.settings;
-        let listener = match (tcp.as_str(), socket.as_str()) {
+        match (tcp.as_str(), socket.as_str()) {
             ("", "") => Listener::fresh(),
             ("", name) => Listener::named(name),
             (address, _) => Listener::tcp(address),
+        }
+    }
+
+    /// A listener for the one client that is about to be launched.
+    fn listen(&self) -> Result<Listener, OracleError> {
+        self.listener().map_err(|error| self.cannot_listen(&error))
+    }
+
+    /// The listener for clients that somebody else starts: one for all workers, where its address is not a fresh one.
+    fn wait_for_clients(&self) -> Result<Arc<Listener>, OracleError> {
+        let Settings { socket, tcp, .. } = &self.settings;
+        let fresh = (tcp.is_empty() && socket.is_empty()) || tcp.ends_with(":0");
+        let listener = if fresh {
+            self.listener().map(Arc::new)
+        } else {
+            Listener::shared(&format!("{tcp} {socket}"), || self.listener())
         };
-        listener.map_err(|error| OracleError::Fatal {
+        listener.map_err(|error| self.cannot_listen(&error))
+    }
+
+    fn cannot_listen(&self, error: &std::io::Error) -> OracleError {
+        let Settings { socket, tcp, .. } = &self.settings;
+        OracleError::Fatal {
             oracle: self.settings.name.to_owned(),
             reason: match (tcp.as_str(), socket.as_str()) {
                 ("", name) => format!(
@@ -137,7 +159,7 @@ impl IpiOracle {
                 ),
                 (address, _) => format!("cannot listen on {address}: {error}; port 0 takes a free one"),
             },
-        })
+        }
     }
 
     /// A folder for one launch that nobody has used.
@@ -328,11 +350,13 @@ impl IpiOracle {
         connection.forces(structure.len(), deadline)
     }
 
-    /// The answer in slmc's units and frame. The virial is −dE/dε, so that the stress is −virial/V.
+    /// The answer in slmc's units and frame. The virial is −dE/dε, so that the stress is −virial/V. A virial of nothing but zeros
+    /// comes from a client that calculates none.
     fn labels(&self, answer: &Answer, frame: &Frame, structure: &Structure) -> Labels {
         let Settings { bohr, hartree, .. } = self.settings;
         let forces = answer.forces.iter().map(|f| scale(hartree / bohr, frame.back(*f)));
-        let stress = structure.cell.is_bulk().then(|| {
+        let has_stress = structure.cell.is_bulk() && answer.virial.iter().flatten().any(|x| *x != 0.0);
+        let stress = has_stress.then(|| {
             let virial = frame::symmetric(&answer.virial);
             let factor = -hartree / structure.cell.volume();
             frame.tensor_back(&virial).map(|row| scale(factor, row))
