@@ -99,7 +99,11 @@ fn first_structure(path: &Path) -> Result<Structure, Failure> {
 
 fn check(potential: &NeuralPotential, structure: &Structure, path: &Path) -> Result<(), Failure> {
     let known = potential.descriptor.elements();
-    match structure.elements().into_iter().find(|element| !known.contains(element)) {
+    match structure
+        .elements()
+        .into_iter()
+        .find(|element| !known.contains(element))
+    {
         Some(element) => Err(Failure::new(
             exit::DATA,
             format!("{}: the potential does not know {element}", path.display()),

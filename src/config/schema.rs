@@ -10,7 +10,9 @@ use crate::network::NetworkConfig;
 use crate::oracle::analytic::{
     AsymmetricConfig, EinsteinConfig, LennardJonesConfig, StillingerWeberConfig, VashishtaConfig,
 };
-use crate::oracle::ipi::{EspressoConfig, IpiConfig, LammpsConfig};
+use crate::oracle::command::CommandConfig;
+use crate::oracle::ipi::{AseConfig, Cp2kConfig, EspressoConfig, IpiConfig, LammpsConfig};
+use crate::oracle::recorded::RecordedConfig;
 use crate::oracle::vasp::VaspConfig;
 use crate::training::TrainingConfig;
 use crate::units::{Duration, Energy, Frequency, Length, Mass, Temperature, Time};
@@ -148,18 +150,30 @@ pub struct OracleConfig {
     /// Independent skewed wells: exactly known answers, embedded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asymmetric: Option<AsymmetricConfig>,
-    /// Quantum ESPRESSO's pw.x behind an i-PI socket.
+    /// Quantum ESPRESSO's pw.x, behind an i-PI socket or run once for each label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub espresso: Option<EspressoConfig>,
+    /// CP2K, behind an i-PI socket or run once for each label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cp2k: Option<Cp2kConfig>,
     /// LAMMPS behind an i-PI socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lammps: Option<LammpsConfig>,
+    /// Any calculator of ASE behind an i-PI socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ase: Option<AseConfig>,
     /// Any i-PI client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ipi: Option<IpiConfig>,
     /// VASP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vasp: Option<VaspConfig>,
+    /// Any program: extended XYZ in, extended XYZ out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandConfig>,
+    /// Answers from a file of labelled structures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<RecordedConfig>,
 }
 
 /// The workers that label.

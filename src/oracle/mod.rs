@@ -2,10 +2,14 @@
 
 pub mod analytic;
 pub mod cold;
+pub mod command;
+pub mod cp2k;
+pub mod espresso;
 pub mod file_mode;
 pub mod ipi;
 pub mod launch;
 pub mod process;
+pub mod recorded;
 pub mod vasp;
 
 use std::path::{Path, PathBuf};

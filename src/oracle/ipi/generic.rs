@@ -38,7 +38,13 @@ impl GenericRecipe {
 }
 
 impl Recipe for GenericRecipe {
-    fn prepare(&self, structure: &Structure, folder: &Path, listener: &Listener) -> Result<Vec<String>, RecipeError> {
+    fn prepare(
+        &self,
+        structure: &Structure,
+        folder: &Path,
+        listener: &Listener,
+        _: usize,
+    ) -> Result<Vec<String>, RecipeError> {
         if self.config.command.trim().is_empty() {
             return Ok(Vec::new());
         }
@@ -93,7 +99,7 @@ fn has_extension_in(name: &str) -> bool {
 }
 
 /// The structure for clients that need one to start from: one frame of extended XYZ.
-fn extended_xyz(structure: &Structure) -> String {
+pub(super) fn extended_xyz(structure: &Structure) -> String {
     let lattice: Vec<String> = structure.cell.vectors().iter().flatten().map(f64::to_string).collect();
     let periodic = structure.cell.periodic().map(|p| if p { "T" } else { "F" });
     let mut text = format!(

@@ -82,7 +82,13 @@ impl LammpsRecipe {
 }
 
 impl Recipe for LammpsRecipe {
-    fn prepare(&self, structure: &Structure, folder: &Path, listener: &Listener) -> Result<Vec<String>, RecipeError> {
+    fn prepare(
+        &self,
+        structure: &Structure,
+        folder: &Path,
+        listener: &Listener,
+        _: usize,
+    ) -> Result<Vec<String>, RecipeError> {
         if !structure.cell.is_bulk() {
             return Err(RecipeError::Structure(
                 "LAMMPS over a socket needs a cell that is periodic in all three directions: give free directions a vacuum"

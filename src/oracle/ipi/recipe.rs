@@ -65,9 +65,21 @@ impl RecipeError {
 
 /// What differs from client to client: its input files, its command line and its identity.
 pub(super) trait Recipe: Send {
-    /// Writes the input files for a structure into a fresh folder and returns the command line; no words where slmc only
-    /// waits for a client.
-    fn prepare(&self, structure: &Structure, folder: &Path, listener: &Listener) -> Result<Vec<String>, RecipeError>;
+    /// Writes the input files for a structure into a fresh folder, with the rung `repair` of the ladder of repairs applied, and
+    /// returns the command line; no words where slmc only waits for a client.
+    fn prepare(
+        &self,
+        structure: &Structure,
+        folder: &Path,
+        listener: &Listener,
+        repair: usize,
+    ) -> Result<Vec<String>, RecipeError>;
+
+    /// What rung `repair` of the ladder changes, from 1; `None` past its end. A repair may change the path to the solution and
+    /// never the surface.
+    fn repair(&self, _repair: usize) -> Option<&'static str> {
+        None
+    }
 
     /// Whether a client launched for one structure may label another.
     fn serves(&self, launched_for: &Structure, structure: &Structure) -> bool {
@@ -166,7 +178,7 @@ pub(in crate::oracle) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(
 }
 
 /// Replaces `{name}` by its value; `${name}` is left to the client's own language.
-pub(super) fn fill_in(template: &str, values: &[(&str, &str)]) -> String {
+pub(in crate::oracle) fn fill_in(template: &str, values: &[(&str, &str)]) -> String {
     let mut text = String::new();
     let mut rest = template;
     while let Some(position) = rest.find('{') {
@@ -196,7 +208,7 @@ pub(in crate::oracle) fn identity(bytes: &[u8]) -> String {
 }
 
 /// The first line of a client's standard output that holds `pattern`, waited for briefly.
-pub(super) fn line_with(path: &Path, pattern: &str) -> Option<String> {
+pub(in crate::oracle) fn line_with(path: &Path, pattern: &str) -> Option<String> {
     let start = std::time::Instant::now();
     while start.elapsed() < std::time::Duration::from_secs(2) {
         let text = std::fs::read(path).unwrap_or_default();

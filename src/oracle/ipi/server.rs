@@ -15,7 +15,7 @@ use super::watch::{LogWatch, Verdict};
 use super::{Settings, fatal};
 use crate::linear::{Vec3, scale, sub};
 use crate::oracle::process::{ProcessError, ProcessGroup};
-use crate::oracle::{Fingerprint, JobDir, Labels, Oracle, OracleError};
+use crate::oracle::{Fingerprint, JobDir, Labels, Note, Oracle, OracleError};
 use crate::structure::{Cell, Structure};
 
 /// How long a client may take to leave after EXIT before its process group is ended.
@@ -49,6 +49,13 @@ pub struct IpiOracle {
     /// Launches in a row that ended before the client called, while none ever had.
     failed_starts: usize,
     fingerprint: Fingerprint,
+    /// The rung of the ladder of repairs that the next client is launched with.
+    repair: usize,
+    /// Whether the running client has answered before.
+    answered: bool,
+    /// Whether the last label came from such a client.
+    was_warm: bool,
+    notes: Vec<Note>,
 }
 
 impl std::fmt::Debug for IpiOracle {
@@ -80,6 +87,10 @@ impl IpiOracle {
             chain: 0,
             failed_starts: 0,
             fingerprint: Fingerprint::default(),
+            repair: 0,
+            answered: false,
+            was_warm: false,
+            notes: Vec::new(),
         };
         if launch {
             oracle.client = Some(oracle.start(first_frame)?);
@@ -196,7 +207,7 @@ impl IpiOracle {
         let name = self.settings.name;
         let words = self
             .recipe
-            .prepare(structure, &folder, &listener)
+            .prepare(structure, &folder, &listener, self.repair)
             .map_err(|e| fatal(name, &e))?;
         let process = ProcessGroup::start(&words, &folder, &self.settings.environment).map_err(|e: ProcessError| {
             if e.is_permanent() {
@@ -274,6 +285,7 @@ impl IpiOracle {
     /// Says goodbye to the client and ends its process group. Returns its exit status and last words, where slmc launched
     /// it.
     fn dismiss(&mut self, patience: Duration) -> String {
+        self.answered = false;
         let Some(mut client) = self.client.take() else {
             return String::new();
         };
@@ -405,6 +417,8 @@ impl IpiOracle {
                 if !labels.is_finite() {
                     return Err(self.transient("the client answered with numbers that are not finite"));
                 }
+                self.was_warm = self.settings.keeps_memory && self.answered;
+                self.answered = true;
                 Ok(labels)
             }
             Err(error) => match log.and_then(LogWatch::complaint) {
@@ -445,31 +459,49 @@ fn reason(error: &OracleError) -> &str {
     }
 }
 
-impl Oracle for IpiOracle {
-    fn label(&mut self, structure: &Structure, _: &JobDir) -> Result<Labels, OracleError> {
-        self.label_once(structure).map_err(|error| {
-            // Whatever went wrong, the next attempt meets a new client: nothing of this one is believed.
+impl IpiOracle {
+    /// One label; whatever goes wrong, the next attempt meets a new client: nothing of this one is believed.
+    fn attempt(&mut self, structure: &Structure) -> Result<Labels, OracleError> {
+        self.label_once(structure).map_err(|mut error| {
             let last_words = self.dismiss(Duration::ZERO);
-            let add = |reason: String| format!("{reason}{last_words}");
-            match error {
-                OracleError::Transient { oracle, reason } => OracleError::Transient {
-                    oracle,
-                    reason: add(reason),
-                },
-                OracleError::Unphysical { oracle, reason } => OracleError::Unphysical {
-                    oracle,
-                    reason: add(reason),
-                },
-                OracleError::Fatal { oracle, reason } => OracleError::Fatal {
-                    oracle,
-                    reason: add(reason),
-                },
-                OracleError::SeveralSolutions { oracle, reason } => OracleError::SeveralSolutions {
-                    oracle,
-                    reason: add(reason),
-                },
+            match &mut error {
+                OracleError::Transient { reason, .. }
+                | OracleError::Unphysical { reason, .. }
+                | OracleError::Fatal { reason, .. }
+                | OracleError::SeveralSolutions { reason, .. } => reason.push_str(&last_words),
             }
+            error
         })
+    }
+}
+
+impl Oracle for IpiOracle {
+    /// Goes down the ladder of repairs where a calculation does not converge, each rung with a client of its own.
+    fn label(&mut self, structure: &Structure, _: &JobDir) -> Result<Labels, OracleError> {
+        self.was_warm = false;
+        self.repair = 0;
+        let mut answer = self.attempt(structure);
+        // A client that somebody else started cannot be given another input.
+        while let (Err(OracleError::Unphysical { reason, .. }), None) = (&answer, &self.standing) {
+            let Some(what) = self.recipe.repair(self.repair + 1) else {
+                break;
+            };
+            self.repair += 1;
+            let why = reason.lines().next().unwrap_or_default();
+            let message = format!("{why}; repair {}: {what}", self.repair);
+            self.notes.push(Note::new("repair", message));
+            answer = self.attempt(structure);
+        }
+        if self.repair > 0 {
+            if answer.is_ok() {
+                let message = format!("repair {} reached the solution", self.repair);
+                self.notes.push(Note::new("repair", message));
+            }
+            // The next structure is first tried as configured.
+            self.dismiss(FAREWELL);
+            self.repair = 0;
+        }
+        answer
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -482,6 +514,18 @@ impl Oracle for IpiOracle {
 
     fn select_chain(&mut self, chain: Option<usize>, _: Option<&Structure>) {
         self.chain = chain.unwrap_or(self.chain);
+    }
+
+    fn was_warm(&self) -> bool {
+        self.was_warm
+    }
+
+    fn start_cold(&mut self) {
+        self.dismiss(FAREWELL);
+    }
+
+    fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where clients call: a UNIX socket under a fresh name, or a TCP port; the socket file never outlives its listener.
 
-use std::fs::Permissions;
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
