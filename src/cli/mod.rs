@@ -2,6 +2,7 @@
 
 mod analyze;
 mod check;
+mod export;
 mod init;
 mod label;
 mod predict;
@@ -80,6 +81,8 @@ enum Command {
     Train(train::Train),
     /// Energies, forces and stresses of a potential, with errors where labels are present.
     Predict(predict::Predict),
+    /// Write potentials and structures for other programs.
+    Export(export::Export),
     /// Acceptance, autocorrelation, effective samples, means with errors, advice.
     Analyze(analyze::Analyze),
     /// The configuration's JSON schema (for editors), or docs/config.md.
@@ -156,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Label(command) => command.run(verbosity),
         Command::Train(command) => command.run(verbosity),
         Command::Predict(command) => command.run(),
+        Command::Export(command) => command.run(),
         Command::Analyze(command) => command.run(),
         Command::Schema(command) => {
             command.run();

@@ -6,17 +6,27 @@ use clap::Args;
 
 use super::{Failure, exit, say};
 use crate::formats::Frame;
+use crate::formats::n2p2::FileUnits;
 use crate::formats::xyz::Precision;
-use crate::potential::{Labels, NeuralPotential};
-use crate::training::{LabelledStructure, PartlyLabelled, predict};
+use crate::potential::{Labels, load};
+use crate::training::{LabelledStructure, PartlyLabelled, predict_with_uncertainty};
 
 /// Arguments of `slmc predict`.
 #[derive(Debug, Args)]
 pub struct Predict {
-    /// The folder of a potential, as `slmc train` or a run wrote it.
+    /// The folder of a potential, as `slmc train` or a run wrote it, or a folder of n2p2.
     potential: PathBuf,
     /// Structures, in any format slmc reads.
     file: PathBuf,
+    /// The units of the numbers in files of n2p2, which name none: bohr,hartree for example [default: angstrom,eV]. What is
+    /// printed and written is always in Å and eV.
+    #[arg(
+        long,
+        value_name = "LENGTH,ENERGY",
+        default_value = "angstrom,eV",
+        hide_default_value = true
+    )]
+    units: FileUnits,
     /// Write extended XYZ with the predicted labels.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
@@ -28,9 +38,9 @@ pub struct Predict {
 impl Predict {
     /// Evaluates, writes and prints.
     pub fn run(self) -> Result<u8, Failure> {
-        let potential =
-            NeuralPotential::load(&self.potential).map_err(|error| Failure::from_error(exit::DATA, &error))?;
-        let frames = crate::formats::read(&self.file).map_err(|error| Failure::from_error(exit::DATA, &error))?;
+        let potential = load(&self.potential, self.units).map_err(|error| Failure::from_error(exit::DATA, &error))?;
+        let frames = crate::formats::read_with_units(&self.file, self.units)
+            .map_err(|error| Failure::from_error(exit::DATA, &error))?;
         for (index, frame) in frames.iter().enumerate() {
             let unknown = frame
                 .structure
@@ -55,7 +65,7 @@ impl Predict {
                 }
             })
             .collect();
-        let prediction = predict(&potential, &structures);
+        let prediction = predict_with_uncertainty(&potential, &structures);
         if let Some(path) = &self.output {
             let labelled: Vec<Frame> = frames
                 .iter()
@@ -111,6 +121,20 @@ impl Predict {
             if let Some(value) = value {
                 text.push_str(&format!("{name}: {:.4} {unit}\n", 1e3 * value));
             }
+        }
+        for (element, count) in errors.extrapolation.iter().flatten() {
+            text.push_str(&format!(
+                "{element}: {} of {} atoms outside the range of the training data\n",
+                count.outside, count.atoms
+            ));
+        }
+        let spreads = prediction.frames.iter().filter_map(|frame| frame.disagreement.as_ref());
+        let largest = spreads.flat_map(|spread| &spread.forces).copied().reduce(f64::max);
+        if let Some(largest) = largest {
+            text.push_str(&format!(
+                "largest disagreement of the committee about a force: {:.4} meV/Å\n",
+                1e3 * largest
+            ));
         }
         say(&text);
         Ok(0)
