@@ -82,7 +82,8 @@ fn rows(path: &PathBuf) -> Result<Vec<(usize, Vec<f64>)>, FormatError> {
         if words.is_empty() || words.len() == 2 {
             continue;
         }
-        if words.len() < 5 {
+        let numbered = words.iter().take(2).all(|word| word.parse::<usize>().is_ok());
+        if words.len() < 5 || !numbered {
             let message = format!(
                 "expected element, function, minimum, maximum, mean, sigma, found {}",
                 quote(line.trim())
