@@ -1,6 +1,6 @@
 //! A folder of n2p2 as a potential: input.nn, scaling.data and one weights.ZZZ.data per element.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::export::UNKNOWN_BOUND;
 use super::settings::{ScalingMode, Settings};
@@ -72,7 +72,7 @@ fn first_column(path: &Path, what: &str) -> Result<Vec<f64>, FormatError> {
 }
 
 /// The rows of scaling.data that have as many columns as a function's row, with their lines.
-fn rows(path: &PathBuf) -> Result<Vec<(usize, Vec<f64>)>, FormatError> {
+fn rows(path: &Path) -> Result<Vec<(usize, Vec<f64>)>, FormatError> {
     let text = read_text(path)?;
     let mut rows = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -101,7 +101,7 @@ fn rows(path: &PathBuf) -> Result<Vec<(usize, Vec<f64>)>, FormatError> {
 }
 
 /// The scaling of each element's functions, and their ranges where the file knows them.
-fn read_scaling(path: &PathBuf, settings: &Settings) -> Result<(Vec<Scaling>, Option<Vec<FeatureRange>>), FormatError> {
+fn read_scaling(path: &Path, settings: &Settings) -> Result<(Vec<Scaling>, Option<Vec<FeatureRange>>), FormatError> {
     let rows = rows(path)?;
     let needed: usize = settings.functions.iter().map(Vec::len).sum();
     if rows.len() != needed {

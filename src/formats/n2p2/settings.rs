@@ -27,6 +27,9 @@ pub(super) enum ScalingMode {
     Sigma,
 }
 
+/// The widths of an element's hidden layers as the keywords say, and as n2p2 has them, which leaves the last layer alone.
+pub(super) type HiddenWidths = [Vec<usize>; 2];
+
 /// What input.nn says of the potential, in the units of the file.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -41,8 +44,8 @@ pub(super) struct Settings {
     pub scaling: ScalingMode,
     pub scale_min: f64,
     pub scale_max: f64,
-    /// The widths of the hidden layers per element, and as they are if the last one cannot be overridden.
-    pub hidden: Vec<[Vec<usize>; 2]>,
+    /// The widths of the hidden layers per element.
+    pub hidden: Vec<HiddenWidths>,
     /// Of the hidden layers and the output.
     pub activations: Vec<Activation>,
     pub normalize_nodes: bool,
@@ -222,8 +225,11 @@ impl<'a> Reader<'a> {
             return Err(self.fail(entry.line, message));
         }
         elements.sort_unstable();
-        if let Some(pair) = elements.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(self.fail(entry.line, format!("{} is listed twice", pair[0])));
+        if let Some(twice) = elements
+            .windows(2)
+            .find_map(|pair| (pair[0] == pair[1]).then_some(pair[0]))
+        {
+            return Err(self.fail(entry.line, format!("{twice} is listed twice")));
         }
         if elements.is_empty() {
             return Err(self.fail(entry.line, "no element is listed"));
@@ -315,7 +321,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Hidden widths per element, and activations.
-    fn networks(&self, elements: &[Species]) -> Result<(Vec<[Vec<usize>; 2]>, Vec<Activation>), FormatError> {
+    fn networks(&self, elements: &[Species]) -> Result<(Vec<HiddenWidths>, Vec<Activation>), FormatError> {
         let keyword = "global_hidden_layers_short";
         let (line, word) = self.word(keyword)?.ok_or_else(|| self.missing(keyword))?;
         let layers = self.whole(line, keyword, word)?;
