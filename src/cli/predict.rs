@@ -1,15 +1,35 @@
 //! `slmc predict`: energies, forces and stresses of a potential, with errors where labels are present.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Failure, exit, say};
+use crate::analysis::calibration::{CalibrationBin, calibration};
+use crate::analysis::plot::calibration_plot;
 use crate::formats::Frame;
 use crate::formats::n2p2::FileUnits;
 use crate::formats::xyz::Precision;
 use crate::potential::{Labels, load};
-use crate::training::{LabelledStructure, PartlyLabelled, predict_with_uncertainty};
+use crate::training::{LabelledStructure, PartlyLabelled, force_doubts, predict_with_uncertainty};
+
+/// Bins of a calibration figure.
+pub(super) const BINS: usize = 12;
+
+/// Draws a calibration of force errors (eV/Å) in meV/Å.
+pub(super) fn draw_calibration(path: &Path, title: &str, bins: &[CalibrationBin]) -> Result<(), Failure> {
+    let scaled: Vec<CalibrationBin> = bins
+        .iter()
+        .map(|bin| CalibrationBin {
+            predicted: 1e3 * bin.predicted,
+            actual: 1e3 * bin.actual,
+            count: bin.count,
+        })
+        .collect();
+    let svg = calibration_plot(title, "meV/Å", &scaled).map_err(|error| Failure::from_error(exit::DATA, &error))?;
+    crate::run::directory::replace(path, svg.as_bytes())
+        .map_err(|error| Failure::new(exit::CANNOT_WRITE, format!("cannot write {}: {error}", path.display())))
+}
 
 /// Arguments of `slmc predict`.
 #[derive(Debug, Args)]
@@ -30,6 +50,9 @@ pub struct Predict {
     /// Write extended XYZ with the predicted labels.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
+    /// Draw the true errors of the forces against the committee's disagreement, as an SVG.
+    #[arg(long, value_name = "SVG")]
+    calibration: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -81,6 +104,15 @@ impl Predict {
                 .collect();
             crate::formats::xyz::write(path, &labelled, Precision::Exact)
                 .map_err(|error| Failure::from_error(exit::CANNOT_WRITE, &error))?;
+        }
+        if let Some(path) = &self.calibration {
+            let bins = calibration(&force_doubts(&structures, &prediction), BINS);
+            if bins.is_empty() {
+                let message =
+                    "there is nothing to calibrate: the potential needs a committee and the structures forces";
+                return Err(Failure::new(exit::DATA, message).hint("train with network.committee of at least 2"));
+            }
+            draw_calibration(path, "Force errors", &bins)?;
         }
         if self.json {
             say(&serde_json::to_string(&prediction).unwrap_or_default());

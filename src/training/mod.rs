@@ -17,7 +17,7 @@ mod trainer;
 
 pub use config::{AdamwConfig, KalmanConfig, OptimiserConfig, TrainingConfig};
 pub use prediction::{
-    Disagreement, Extrapolation, FramePrediction, PartlyLabelled, Prediction, PredictionSummary, predict,
+    Disagreement, Extrapolation, FramePrediction, PartlyLabelled, Prediction, PredictionSummary, force_doubts, predict,
     predict_with_uncertainty,
 };
 pub use report::{Errors, FitReport, MemberReport, NetworkReport};

@@ -60,8 +60,8 @@ pub struct FramePrediction {
     /// How far the members of a committee disagree; absent without a committee.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub disagreement: Option<Disagreement>,
-    /// The number of atoms of each element with a symmetry function outside its range in training; absent where the ranges
-    /// are not known.
+    /// The number of atoms of each element with a symmetry function outside its range in training; absent where there are none or
+    /// the ranges are not known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub extrapolating: Option<BTreeMap<String, usize>>,
 }
@@ -99,7 +99,7 @@ pub struct PredictionSummary {
     /// Root mean square error of the six stress components, eV/Å³.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stress_rmse: Option<f64>,
-    /// By element, the atoms outside the range of the training data; absent where it is not known.
+    /// By element, the atoms outside the range of the training data; absent where there are none or the range is not known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub extrapolation: Option<BTreeMap<String, Extrapolation>>,
 }
@@ -157,6 +157,20 @@ pub fn predict(potential: &dyn Potential, frames: &[PartlyLabelled]) -> Predicti
     }
 }
 
+/// The committee's disagreement about the force on each atom beside the true error's length, eV/Å, wherever both are known.
+pub fn force_doubts(frames: &[PartlyLabelled], prediction: &Prediction) -> Vec<(f64, f64)> {
+    let mut pairs = Vec::new();
+    for (frame, answer) in frames.iter().zip(&prediction.frames) {
+        let (Some(forces), Some(disagreement)) = (&frame.forces, &answer.disagreement) else {
+            continue;
+        };
+        for ((label, force), doubt) in forces.iter().zip(&answer.forces).zip(&disagreement.forces) {
+            pairs.push((*doubt, crate::linear::norm(crate::linear::sub(*force, *label))));
+        }
+    }
+    pairs
+}
+
 /// The same of a learnt potential, with the disagreement of its committee and the atoms it extrapolates to.
 pub fn predict_with_uncertainty(potential: &NeuralPotential, frames: &[PartlyLabelled]) -> Prediction {
     let mut prediction = predict(potential, frames);
@@ -192,8 +206,9 @@ pub fn predict_with_uncertainty(potential: &NeuralPotential, frames: &[PartlyLab
                 total.outside += outside;
             }
         }
-        answer.extrapolating = Some(counts);
+        answer.extrapolating = counts.values().any(|outside| *outside > 0).then_some(counts);
     }
-    prediction.summary.extrapolation = (!totals.is_empty()).then_some(totals);
+    let any = totals.values().any(|total| total.outside > 0);
+    prediction.summary.extrapolation = any.then_some(totals);
     prediction
 }

@@ -98,6 +98,9 @@ impl Listed {
                     Pairs::Weighted => (if third_side { 24 } else { 25 }, shape(&radial)?, rest.to_vec()),
                 }
             }
+            SymmetryFunction::ChebyshevRadial { .. } | SymmetryFunction::ChebyshevAngular { .. } => {
+                return Err("the Chebyshev descriptor (preset = \"chebyshev\")".to_owned());
+            }
         };
         Ok(Self {
             function,
@@ -163,6 +166,8 @@ impl Listed {
                 window(&mut words, &radial);
                 words.extend([write(angular.from), write(angular.to), self.shape.clone()]);
             }
+            // There is no such line: they are refused when a list is made.
+            SymmetryFunction::ChebyshevRadial { .. } | SymmetryFunction::ChebyshevAngular { .. } => {}
         }
         format!("symfunction_short {}\n", words.join(" "))
     }
@@ -186,6 +191,9 @@ impl Listed {
             }
             SymmetryFunction::CompactRadial { radial, .. } | SymmetryFunction::CompactAngular { radial, .. } => {
                 *radial = widened(*radial);
+            }
+            SymmetryFunction::ChebyshevRadial { cutoff, .. } | SymmetryFunction::ChebyshevAngular { cutoff, .. } => {
+                *cutoff *= length;
             }
         }
         function
