@@ -42,11 +42,12 @@ pub fn read_with_units(path: impl AsRef<Path>, units: n2p2::FileUnits) -> Result
     }
 }
 
-/// Writes frames in the format that the file's name asks for, replacing it: extended XYZ (`.xyz`, `.extxyz`, also `.gz`) or, for a
-/// single frame, POSCAR.
+/// Writes frames in the format that the file's name asks for, replacing it: extended XYZ (`.xyz`, `.extxyz`, also `.gz`), n2p2's
+/// input.data in Å and eV or, for a single frame, POSCAR.
 pub fn write(path: impl AsRef<Path>, frames: &[Frame]) -> Result<(), FormatError> {
     let path = path.as_ref();
     match (format_by_name(path), frames) {
+        (Some(Format::N2p2), _) => n2p2::write_data_file(path, frames, n2p2::FileUnits::default()),
         (Some(Format::Xyz), _) => xyz::write(path, frames, xyz::Precision::Exact),
         (Some(Format::Poscar), [frame]) => poscar::write(path, &frame.structure, "").map(|_| ()),
         (Some(Format::Poscar), _) => Err(FormatError::Unwritable(format!(
