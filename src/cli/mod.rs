@@ -4,6 +4,7 @@ mod analyze;
 mod check;
 mod data;
 mod drive;
+mod export;
 mod init;
 mod label;
 mod predict;
@@ -86,6 +87,8 @@ enum Command {
     Predict(predict::Predict),
     /// Serve a potential over an i-PI socket, to ASE, i-PI or any other server.
     Drive(drive::Drive),
+    /// Write potentials and structures for other programs.
+    Export(export::Export),
     /// Acceptance, autocorrelation, effective samples, means with errors, advice.
     Analyze(analyze::Analyze),
     /// The configuration's JSON schema (for editors), or docs/config.md.
@@ -164,6 +167,7 @@ pub fn main() -> ExitCode {
         Command::Train(command) => command.run(verbosity),
         Command::Predict(command) => command.run(),
         Command::Drive(command) => command.run(verbosity),
+        Command::Export(command) => command.run(),
         Command::Analyze(command) => command.run(),
         Command::Schema(command) => {
             command.run();
