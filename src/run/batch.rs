@@ -363,7 +363,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Writes the labelled structures in order and takes the journal away.
+    /// Writes the labelled structures in order, and takes the journal away where all have labels.
     fn write(&mut self) -> Result<(), BatchError> {
         let digest = self.fingerprint.as_ref().map(Fingerprint::digest);
         let digest = digest.or_else(|| self.digest_before.clone());
@@ -380,7 +380,13 @@ impl Batch {
             }
             labelled.push(frame);
         }
-        xyz::write(&self.output, &labelled, Precision::Exact)?;
+        if !labelled.is_empty() {
+            xyz::write(&self.output, &labelled, Precision::Exact)?;
+        }
+        if labelled.len() < self.known.len() {
+            // Which structures have no label stands in the journal alone.
+            return Ok(());
+        }
         // The labels are in the output now; a journal that stays is read again and does no harm.
         let _ = std::fs::remove_file(&self.journal_path);
         Ok(())
