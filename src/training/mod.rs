@@ -10,6 +10,7 @@ mod loss;
 mod networks;
 mod prediction;
 mod problem;
+mod ranges;
 mod report;
 mod ridge;
 mod trainer;
