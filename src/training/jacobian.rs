@@ -238,3 +238,68 @@ impl WithSimd for Push<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+    use crate::descriptor::DescriptorConfig;
+    use crate::rng::{Purpose, stream};
+    use crate::structure::Cell;
+
+    /// Both products against the full derivatives, atom by atom, in a cell of two elements that sees its own images; and
+    /// the memory that the zeros would have taken.
+    #[test]
+    fn compact_products_are_the_full_ones() {
+        let mut generator = stream(4, 0, 0, Purpose::Training);
+        let species: Vec<_> = (0..27).map(|i| ["Si", "O"][i % 2].parse().unwrap()).collect();
+        let positions = (0..27)
+            .map(|i| [i % 3, i / 3 % 3, i / 9].map(|k| 2.3 * f64::from(k) + 0.4 * generator.random::<f64>()))
+            .collect();
+        let structure = Structure::new(Cell::cubic(6.9).unwrap(), species, positions).unwrap();
+        let config = DescriptorConfig::default();
+        let descriptor = Descriptor::from_config(&config, &structure.elements(), &[&structure]).unwrap();
+        let compact = Jacobians::compute(&descriptor, &structure);
+        let adjoints: Vec<f64> = (0..81).map(|_| generator.random::<f64>() - 0.5).collect();
+        let strain_adjoints: Vec<f64> = (0..6).map(|_| generator.random::<f64>() - 0.5).collect();
+        let (mut index, mut dense_bytes, mut buffer) = (0, 0, Vec::new());
+        each_atom(&descriptor, &structure, |_, atom| {
+            let functions = atom.values.len();
+            dense_bytes += 4 * functions * (3 * atom.atoms.len() + 6);
+            let slopes: Vec<f64> = (0..functions).map(|f| (f as f64).sin()).collect();
+            let strain = atom.strain.as_ref().unwrap();
+            let (mut forces, mut virial) = (vec![0.0; 81], vec![0.0; 6]);
+            compact.pull(index, &slopes, &mut forces, &mut virial, &mut buffer);
+            let mut out = vec![0.0; functions];
+            compact.push(index, &adjoints, &strain_adjoints, &mut out, &mut buffer);
+            let (mut full_forces, mut full_virial) = (vec![0.0; 81], vec![0.0; 6]);
+            for f in 0..functions {
+                let mut full = 0.0;
+                for (place, other) in atom.atoms.iter().enumerate() {
+                    for axis in 0..3 {
+                        let value = atom.jacobian[[f, 3 * place + axis]];
+                        full_forces[3 * *other as usize + axis] -= slopes[f] * value;
+                        full -= adjoints[3 * *other as usize + axis] * value;
+                    }
+                }
+                for k in 0..6 {
+                    full_virial[k] += slopes[f] * strain[[f, k]];
+                    full += strain_adjoints[k] * strain[[f, k]];
+                }
+                let scale = 1.0 + atom.jacobian.row(f).iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+                assert!((full - out[f]).abs() < 1e-5 * scale, "{f}: {full} {}", out[f]);
+            }
+            let largest = full_forces.iter().fold(1.0, |m: f64, x| m.max(x.abs()));
+            for (a, b) in full_forces.iter().chain(&full_virial).zip(forces.iter().chain(&virial)) {
+                assert!((a - b).abs() < 1e-5 * largest, "{a} {b}");
+            }
+            index += 1;
+        });
+        assert!(
+            2 * compact.bytes() < dense_bytes,
+            "{} of {dense_bytes}",
+            compact.bytes()
+        );
+    }
+}

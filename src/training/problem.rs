@@ -364,6 +364,7 @@ impl<'a> Problem<'a> {
             labels: self.cache.frames.len(),
             atoms: self.cache.frames.iter().map(|frame| frame.atoms).sum(),
             functions: self.functions(),
+            cutoff: self.cache.descriptor.cutoff(),
             train,
             notes,
             ..FitReport::default()
@@ -457,12 +458,11 @@ pub(super) fn labels(frames: &[Frame]) -> Targets {
 
 /// The functions that a function is measured against: radial ones of the same neighbours, angular ones of the same pairs.
 fn family(function: &SymmetryFunction) -> (usize, Option<Neighbours>, Option<Pairs>) {
-    if let SymmetryFunction::Radial { neighbours, .. } = function {
-        (0, Some(*neighbours), None)
-    } else if let SymmetryFunction::Angular { pairs, .. } = function {
-        (1, None, Some(*pairs))
-    } else {
-        (2, None, None)
+    match function {
+        SymmetryFunction::Radial { neighbours, .. } => (0, Some(*neighbours), None),
+        SymmetryFunction::Angular { pairs, .. } => (1, None, Some(*pairs)),
+        SymmetryFunction::CompactRadial { neighbours, .. } => (2, Some(*neighbours), None),
+        SymmetryFunction::CompactAngular { pairs, .. } => (3, None, Some(*pairs)),
     }
 }
 

@@ -20,7 +20,10 @@ use crate::units::Length;
 const RADIAL: [f64; 3] = [2.2, RADIAL_REACH, 4.6];
 const ANGULAR: [f64; 2] = [ANGULAR_REACH, 2.0];
 /// A longer reach is taken if it lowers the cross-validated error to this fraction.
-const WORTHWHILE: f64 = 0.9;
+const WORTHWHILE: f64 = 0.7;
+/// A linear fit with this cross-validated error (eV, of the total energy over √N and eV/Å of the forces alike) needs no longer
+/// reach: it means about 1 meV for 100 atoms, which costs no acceptance.
+const ENOUGH: f64 = 1e-4;
 /// Frames, and about as many atoms, that the choice looks at.
 const FRAMES: usize = 20;
 const ATOMS: usize = 1200;
@@ -28,7 +31,7 @@ const ATOMS: usize = 1200;
 const FEWEST: usize = 6;
 
 /// The descriptor of a configuration for labelled frames. A reach that is not given is the shortest one whose linear fit is
-/// as good as any, judged by cross-validation on some of the frames; the radial one first.
+/// good enough or as good as any, judged by cross-validation on some of the frames; the radial one first.
 pub(super) fn choose_descriptor(
     config: &DescriptorConfig,
     network: &NetworkConfig,
@@ -57,6 +60,9 @@ pub(super) fn choose_descriptor(
             let score = score(build(&candidate)?, network, training, &sample);
             if best.as_ref().is_none_or(|(least, _)| score < WORTHWHILE * least) {
                 best = Some((score, candidate));
+            }
+            if best.as_ref().is_some_and(|(least, _)| *least < ENOUGH) {
+                break;
             }
         }
         if let Some((_, candidate)) = best {

@@ -135,6 +135,7 @@ impl Trainer {
             labels: cache.frames.len(),
             atoms: cache.frames.iter().map(|frame| frame.atoms).sum(),
             functions: problem.functions(),
+            cutoff: cache.descriptor.cutoff(),
             linear: choice,
             networks: outcome.map(|outcome| outcome.report),
             train: problem.errors(fitted.iter().enumerate()),
