@@ -50,7 +50,10 @@ pub const SYSTEMS: [System; 3] = [
     },
 ];
 
-/// Frames to learn from, and how many of all come first.
+/// Labelled frames.
+pub type Frames = Vec<Arc<LabelledStructure>>;
+
+/// Frames to learn from; they come first.
 pub const TRAIN: usize = 300;
 /// Frames to test on.
 pub const TEST: usize = 400;
@@ -62,7 +65,7 @@ const APART: usize = 2;
 const DISCARD: usize = 25;
 
 /// Reads a file of labelled frames.
-pub fn read(path: &Path) -> Result<Vec<Arc<LabelledStructure>>, String> {
+pub fn read(path: &Path) -> Result<Frames, String> {
     let frames = slmc::formats::read(path).map_err(|error| error.to_string())?;
     Ok(frames
         .into_iter()
@@ -75,10 +78,7 @@ pub fn read(path: &Path) -> Result<Vec<Arc<LabelledStructure>>, String> {
 }
 
 /// Frames to learn from and frames to test on, from the file in `folder` or drawn now and written there.
-pub fn thermal(
-    system: &System,
-    folder: &Path,
-) -> Result<(Vec<Arc<LabelledStructure>>, Vec<Arc<LabelledStructure>>), String> {
+pub fn thermal(system: &System, folder: &Path) -> Result<(Frames, Frames), String> {
     let path = folder.join(format!("{}.xyz", system.name));
     if !path.exists() {
         eprintln!("drawing {} frames of {}", TRAIN + TEST, system.name);

@@ -7,13 +7,14 @@ mod frames;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
 use slmc::config::{Config, override_text, parse};
-use slmc::training::{LabelledStructure, PartlyLabelled, Trainer, predict};
+use slmc::training::{PartlyLabelled, Trainer, predict};
 use slmc::units::BOLTZMANN;
+
+use frames::Frames;
 
 /// Measures the error of fits to a growing number of labels on frames of the same ensemble.
 #[derive(Parser)]
@@ -86,8 +87,6 @@ fn main() -> ExitCode {
         }
     }
 }
-
-type Frames = Vec<Arc<LabelledStructure>>;
 
 fn run(arguments: &Arguments) -> Result<(), String> {
     let mut sets: Vec<(String, Frames, Frames)> = Vec::new();

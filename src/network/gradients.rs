@@ -51,7 +51,7 @@ impl Network {
         for layer in (0..self.layers()).rev() {
             let [_, first, _] = &tape.layers[layer];
             if layer + 1 == self.layers() {
-                adjoint = first.clone();
+                adjoint.clone_from(first);
             } else {
                 adjoint *= first;
             }

@@ -72,12 +72,12 @@ pub(super) fn choose_descriptor(
     };
     if config.radial_cutoff.is_none() {
         settle(&mut chosen, &RADIAL, |config, length| {
-            config.radial_cutoff = Some(length)
+            config.radial_cutoff = Some(length);
         })?;
     }
     if config.angular_cutoff.is_none() {
         settle(&mut chosen, &ANGULAR, |config, length| {
-            config.angular_cutoff = Some(length)
+            config.angular_cutoff = Some(length);
         })?;
     }
     build(&chosen)
