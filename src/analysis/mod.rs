@@ -4,6 +4,7 @@ pub mod acceptance;
 pub mod advice;
 pub mod chains;
 pub mod displacement;
+pub mod observable;
 pub mod plot;
 pub mod radial;
 pub mod statistics;

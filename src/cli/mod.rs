@@ -2,6 +2,7 @@
 
 mod analyze;
 mod check;
+mod export;
 mod init;
 mod label;
 mod predict;
@@ -82,6 +83,9 @@ enum Command {
     Predict(predict::Predict),
     /// Acceptance, autocorrelation, effective samples, means with errors, advice.
     Analyze(analyze::Analyze),
+    /// A run for other programs: ArviZ, tables, trajectories.
+    #[command(subcommand)]
+    Export(export::Export),
     /// The configuration's JSON schema (for editors), or docs/config.md.
     Schema(schema::Schema),
 }
@@ -157,6 +161,7 @@ pub fn main() -> ExitCode {
         Command::Train(command) => command.run(verbosity),
         Command::Predict(command) => command.run(),
         Command::Analyze(command) => command.run(),
+        Command::Export(command) => command.run(),
         Command::Schema(command) => {
             command.run();
             Ok(0)
@@ -248,6 +253,11 @@ fn complaints_failure(path: &std::path::Path, complaints: &[crate::config::Compl
         message.push_str(&complaint.to_string());
     }
     Failure::new(exit::CONFIG, message)
+}
+
+/// A file that cannot be written.
+fn cannot_write(path: &std::path::Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(exit::CANNOT_WRITE, format!("cannot write {}: {error}", path.display()))
 }
 
 /// The folder that a configuration's relative paths start from.

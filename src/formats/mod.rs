@@ -3,7 +3,9 @@
 pub mod error;
 pub mod frame;
 pub mod poscar;
+pub mod trajectory;
 pub mod xyz;
+pub mod zarr;
 
 mod source;
 
