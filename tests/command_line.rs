@@ -422,3 +422,36 @@ fn a_reader_that_goes_away_is_no_error() {
     );
     assert_eq!(run(&["--version"]).status.code(), Some(0));
 }
+
+#[test]
+fn labels_of_another_oracle_are_no_bootstrap_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = harness::silicon(&folder.path().join("first"), 1, 0);
+    let out = folder.path().join("first/run");
+    expect(0, &["run", text(&config), "--out", text(&out), "--quiet"]);
+    let labels = out.join("labels.xyz");
+    assert!(std::fs::read_to_string(&labels).unwrap().contains("slmc_fingerprint="));
+    let data = format!("bootstrap.data=[\"{}\"]", text(&labels));
+    let again = |oracle: &str, code: i32| {
+        let out = folder.path().join(oracle);
+        let oracle = format!("oracle.stillinger-weber.epsilon=\"{oracle}\"");
+        let arguments = [
+            "run",
+            text(&config),
+            "--out",
+            text(&out),
+            "--quiet",
+            "--set",
+            &data,
+            "--set",
+            &oracle,
+        ];
+        expect(code, &arguments).1
+    };
+    again("2.1683 eV", 0);
+    let error = again("2.2 eV", 65);
+    assert!(
+        error.contains("bootstrap.data holds labels of another oracle"),
+        "{error}"
+    );
+}

@@ -1,17 +1,16 @@
 //! `slmc label`: structures in, structures with the oracle's labels out; what is labelled is not labelled again.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use crossbeam::channel::{RecvTimeoutError, unbounded};
 
 use super::{Failure, Verbosity, exit, folder_of, load, signals};
 use crate::config::{Config, open_oracle, select_oracle};
-use crate::formats::Frame;
-use crate::formats::xyz::Precision;
-use crate::oracle::pool::{Answer, Pool, PoolEvent, PoolRequest, PoolSettings};
+use crate::formats::FormatError;
+use crate::oracle::pool::PoolSettings;
+use crate::run::batch::{Batch, BatchError, BatchObserver};
+use crate::run::journal::JournalError;
 
 /// Arguments of `slmc label`.
 #[derive(Debug, Args)]
@@ -59,11 +58,13 @@ impl Label {
                 format!("{} holds no structure", self.file.display()),
             ));
         };
-        let mut done = self.already_labelled(&frames)?;
-        let first_new = done.len();
-        if first_new > 0 && !verbosity.quiet {
+        let total = frames.len();
+        let first = first.structure.clone();
+        let batch = Batch::open(frames, &self.output).map_err(|error| self.failure(&error))?;
+        let answered = batch.answered();
+        if answered > 0 && !verbosity.quiet {
             eprintln!(
-                "{}: the first {first_new} structures are labelled already",
+                "{}: {answered} of {total} structures are labelled already",
                 self.output.display()
             );
         }
@@ -73,150 +74,101 @@ impl Label {
             workers: config.pool.workers,
             retries: config.pool.retries,
             retry_delay: Duration::from_secs_f64(config.pool.retry_delay.value().max(0.0)),
+            retire_after: config.pool.retire_after,
             jobs: work.clone(),
         };
         // A file may mix systems; where the oracle is bound to its first frame's atoms, it says so itself.
-        let open = open_oracle(&choice, &first.structure, &folder, &work);
-        let (tell, happenings) = unbounded();
-        let pool = Pool::start(&open, &settings, move |event: PoolEvent<usize>| {
-            let _ = tell.send(event);
-        })
-        .map_err(|error| Failure::new(exit::BUG, format!("cannot start a thread: {error}")))?;
-        let bar = if verbosity.quiet {
-            indicatif::ProgressBar::hidden()
-        } else {
-            indicatif::ProgressBar::new(frames.len() as u64)
-        };
-        if let Ok(style) = indicatif::ProgressStyle::with_template("labelling {wide_bar} {pos}/{len}  left {eta}") {
-            bar.set_style(style);
-        }
-        bar.set_position(first_new as u64);
-        bar.reset_eta();
-        let mut waiting = BTreeMap::new();
-        let mut next = first_new;
-        let mut in_flight = 0;
-        let mut failed: Option<Failure> = None;
-        let mut skipped = 0;
-        while done.len() + skipped < frames.len() {
-            let stopping = stop.requested().is_some() || failed.is_some();
-            while !stopping && next < frames.len() && in_flight < 2 * settings.workers.max(1) {
-                let sent = pool.submit(PoolRequest {
-                    id: next,
-                    name: format!("frame-{next:06}"),
-                    structure: frames[next].structure.clone(),
-                    chain: None,
-                });
-                if !sent {
-                    break;
-                }
-                in_flight += 1;
-                next += 1;
-            }
-            if stopping && in_flight == 0 {
-                break;
-            }
-            match happenings.recv_timeout(Duration::from_millis(200)) {
-                Ok(PoolEvent::Reply { id, answer, .. }) => {
-                    in_flight -= 1;
-                    match answer {
-                        Answer::Labels(labels) => {
-                            waiting.insert(id, Some(labels));
-                        }
-                        Answer::Unphysical(reason) => {
-                            eprintln!("warning: frame {id} is left out: {reason}");
-                            waiting.insert(id, None);
-                        }
-                        Answer::Failed(error) => {
-                            failed.get_or_insert(Failure::from_error(exit::ORACLE, &error).hint(format!(
-                                "mend the oracle and repeat the command: {} keeps what is labelled",
-                                self.output.display()
-                            )));
-                            pool.cancel();
-                            in_flight = 0;
-                        }
-                    }
-                    // Written in order, so that a repeated command knows where to go on.
-                    while let Some(labels) = waiting.remove(&(done.len() + skipped)) {
-                        let at = done.len() + skipped;
-                        let Some(labels) = labels else {
-                            skipped += 1;
-                            continue;
-                        };
-                        let frame = Frame {
-                            labels: Some(labels),
-                            free_energy: None,
-                            ..frames[at].clone()
-                        };
-                        crate::formats::xyz::append(&self.output, &frame, Precision::Exact)
-                            .map_err(|error| Failure::from_error(exit::CANNOT_WRITE, &error))?;
-                        done.push(at);
-                    }
-                    bar.set_position((done.len() + skipped) as u64);
-                }
-                Ok(PoolEvent::OpenFailed { error, .. }) => {
-                    failed.get_or_insert(Failure::from_error(exit::ORACLE, &error));
-                    in_flight = 0;
-                }
-                Ok(PoolEvent::Retry { id, message }) => {
-                    if verbosity.verbose {
-                        eprintln!("frame {id} is tried again: {message}");
-                    }
-                }
-                Ok(PoolEvent::Opened { .. }) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        bar.finish_and_clear();
-        drop(pool);
+        let open = open_oracle(&choice, &first, &folder, &work);
+        let mut bar = Bar::new(total, answered, verbosity);
+        let journal = batch.journal().to_owned();
+        let end = batch.run(&open, &settings, &stop, &mut bar);
+        bar.bar.finish_and_clear();
+        let end = end.map_err(|error| self.failure(&error))?;
         // The folder is only there if the oracle needed files; what failed stays for a look.
-        if failed.is_none() {
-            let _ = std::fs::remove_dir_all(&work);
-        }
-        if let Some(failure) = failed {
-            return Err(failure);
-        }
-        if done.len() + skipped < frames.len() {
+        let _ = std::fs::remove_dir_all(&work);
+        if end.missing > 0 {
             eprintln!(
-                "stopped after {} of {}; repeat the command to go on",
-                done.len(),
-                frames.len()
+                "stopped with {} of {total} labelled, kept in {}; repeat the command to go on",
+                end.labelled,
+                journal.display()
             );
             return Ok(exit::STOPPED);
         }
         if !verbosity.quiet {
-            eprintln!("wrote {} labelled structures to {}", done.len(), self.output.display());
+            eprintln!(
+                "wrote {} labelled structures to {}",
+                end.labelled,
+                self.output.display()
+            );
         }
-        if skipped > 0 {
+        if end.unphysical > 0 {
             return Err(Failure::new(
                 exit::DATA,
-                format!("{skipped} structures have no label from this oracle"),
+                format!("{} structures have no label from this oracle", end.unphysical),
             ));
         }
         Ok(0)
     }
 
-    /// The frames that the output file holds already, if they are the first ones asked for.
-    fn already_labelled(&self, frames: &[Frame]) -> Result<Vec<usize>, Failure> {
-        if !self.output.exists() {
-            return Ok(Vec::new());
+    fn failure(&self, error: &BatchError) -> Failure {
+        let code = match error {
+            BatchError::Journal(JournalError::Io { .. }) | BatchError::Output(FormatError::Io { .. }) => {
+                exit::CANNOT_WRITE
+            }
+            BatchError::Journal(_) | BatchError::Output(_) | BatchError::Mismatch { .. } => exit::DATA,
+            BatchError::Oracle(_) => exit::ORACLE,
+            BatchError::Thread(_) => exit::BUG,
+        };
+        let failure = Failure::from_error(code, error);
+        match error {
+            BatchError::Oracle(_) => failure.hint(format!(
+                "mend the oracle and repeat the command: what is labelled is kept beside {}",
+                self.output.display()
+            )),
+            BatchError::Output(_) => failure.hint("move the output file away, or cut its half-written last frame"),
+            _ => failure,
         }
-        let old = crate::formats::read(&self.output).map_err(|error| {
-            Failure::from_error(exit::DATA, &error)
-                .hint("move the output file away, or cut its half-written last frame")
-        })?;
-        let same = old.len() <= frames.len()
-            && old.iter().zip(frames).all(|(a, b)| {
-                a.labels.is_some()
-                    && a.structure.positions == b.structure.positions
-                    && a.structure.species == b.structure.species
-            });
-        if !same {
-            return Err(Failure::new(
-                exit::DATA,
-                format!("{} is already there and holds something else", self.output.display()),
-            )
-            .hint("give another output file, or move this one away"));
+    }
+}
+
+/// The progress of a batch: a bar on a terminal, nothing elsewhere; warnings as lines.
+struct Bar {
+    bar: indicatif::ProgressBar,
+    verbose: bool,
+}
+
+impl Bar {
+    fn new(total: usize, answered: usize, verbosity: Verbosity) -> Self {
+        let bar = if verbosity.quiet {
+            indicatif::ProgressBar::hidden()
+        } else {
+            indicatif::ProgressBar::new(total as u64)
+        };
+        if let Ok(style) = indicatif::ProgressStyle::with_template("labelling {wide_bar} {pos}/{len}  left {eta}") {
+            bar.set_style(style);
         }
-        Ok((0..old.len()).collect())
+        bar.set_position(answered as u64);
+        bar.reset_eta();
+        Self {
+            bar,
+            verbose: verbosity.verbose,
+        }
+    }
+}
+
+impl BatchObserver for Bar {
+    fn progress(&mut self, answered: usize) {
+        self.bar.set_position(answered as u64);
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.bar.suspend(|| eprintln!("warning: {message}"));
+    }
+
+    fn retry(&mut self, frame: usize, message: &str) {
+        if self.verbose {
+            self.bar
+                .suspend(|| eprintln!("structure {frame} is tried again: {message}"));
+        }
     }
 }

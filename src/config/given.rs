@@ -1,5 +1,6 @@
 //! What a configuration brings along: a given surface to propose with and structures already labelled.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -104,14 +105,15 @@ pub(super) fn given_proposal(
     })
 }
 
-/// The structures of `bootstrap.data`.
+/// The structures of `bootstrap.data` with the digests of the oracles that labelled them, where the files tell.
 pub(super) fn read_data(
     config: &Config,
     folder: &Path,
     first: &Structure,
     check: &mut Checker<'_>,
-) -> Vec<Arc<LabelledStructure>> {
+) -> (Vec<Arc<LabelledStructure>>, BTreeSet<String>) {
     let mut data = Vec::new();
+    let mut digests = BTreeSet::new();
     for name in &config.bootstrap.data {
         let frames = match crate::formats::read(folder.join(name)) {
             Ok(frames) => frames,
@@ -147,11 +149,12 @@ pub(super) fn read_data(
                 );
                 break;
             }
+            digests.extend(frame.info.get("slmc_fingerprint").cloned());
             data.push(Arc::new(LabelledStructure {
                 structure: frame.structure,
                 labels,
             }));
         }
     }
-    data
+    (data, digests)
 }

@@ -33,6 +33,7 @@ pub(super) fn check_numbers(config: &Config, check: &mut Checker<'_>) {
         check.positive("trajectory.divergence", band.value());
     }
     check.at_least_one("pool.workers", config.pool.workers);
+    check.at_least_one("pool.retire-after", config.pool.retire_after);
     if config.pool.retry_delay.value() < 0.0 {
         check.complain("pool.retry-delay", "is negative", "give a time such as \"1 s\"");
     }

@@ -1,5 +1,6 @@
 //! From a parsed configuration to a plan that can run: everything that can be checked is checked here, all complaints at once.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::run::journal::Durability;
 use crate::run::learner::Schedule;
 use crate::run::plan::{BootstrapPlan, LearningPlan, Plan, ProposalSource, SamplingPlan};
 use crate::run::trainer::Fitter;
-use crate::sampling::{Acceptance, Environment, Kernel, TrajectoryPlan, tuning};
+use crate::sampling::{Acceptance, Ensemble, Environment, Kernel, TrajectoryPlan, tuning};
 use crate::structure::Structure;
 use crate::training::{LabelledStructure, Trainer};
 
@@ -169,7 +170,7 @@ fn assemble(
     starts: Vec<Structure>,
     settings: &Settings,
     given: Option<Arc<dyn Potential>>,
-    data: Vec<Arc<LabelledStructure>>,
+    (data, data_digests): (Vec<Arc<LabelledStructure>>, BTreeSet<String>),
 ) -> Plan {
     let first = &starts[0];
     let trajectory = TrajectoryPlan {
@@ -220,6 +221,7 @@ fn assemble(
                     trajectories: config.bootstrap.trajectories,
                     steps: config.bootstrap.steps,
                     data,
+                    data_digests,
                 },
             }))
         }
@@ -231,6 +233,7 @@ fn assemble(
         environment: Environment {
             kinetics: Kinetics::new(Arc::clone(&first.masses), Arc::clone(&first.fixed), settings.invariant),
             thermal_energy: settings.thermal_energy,
+            ensemble: Ensemble::Canonical,
             acceptance: if config.sampling.accept_everything {
                 Acceptance::Everything
             } else {
@@ -251,6 +254,7 @@ fn assemble(
         open_oracle: open_oracle(choice, first, &settings.folder, &settings.run.join("jobs")),
         workers: config.pool.workers,
         retries: config.pool.retries,
+        retire_after: config.pool.retire_after,
         retry_delay: Duration::from_secs_f64(config.pool.retry_delay.value().max(0.0)),
         cheap_oracle: cheap,
         durability: if cheap {

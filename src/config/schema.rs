@@ -168,6 +168,9 @@ pub struct PoolConfig {
     pub retries: usize,
     /// The wait before the first retry; it doubles with each.
     pub retry_delay: Duration,
+    /// A worker that could not answer so many requests in a row, retries included, is retired: its requests go to the others. With
+    /// no worker left the run stops, resumable.
+    pub retire_after: usize,
     /// How many structures without an answer are counted as rejections before the run stops.
     pub max_unphysical: u64,
 }
@@ -178,6 +181,7 @@ impl Default for PoolConfig {
             workers: 1,
             retries: 3,
             retry_delay: Duration::new(1.0),
+            retire_after: 2,
             max_unphysical: 20,
         }
     }

@@ -55,6 +55,8 @@ impl Snapshot {
 pub trait Observer {
     /// Called several times a second.
     fn update(&mut self, snapshot: &Snapshot);
+    /// Something went wrong that the run can live with; said once.
+    fn tell(&mut self, warning: &str);
     /// Called once, at the end.
     fn finish(&mut self, snapshot: &Snapshot);
 }
@@ -65,6 +67,7 @@ pub struct Silent;
 
 impl Observer for Silent {
     fn update(&mut self, _: &Snapshot) {}
+    fn tell(&mut self, _: &str) {}
     fn finish(&mut self, _: &Snapshot) {}
 }
 
@@ -112,6 +115,13 @@ impl Observer for Bars {
             bar.set_length(snapshot.total);
             bar.set_position(snapshot.done);
             bar.set_message(snapshot.numbers());
+        }
+    }
+
+    fn tell(&mut self, warning: &str) {
+        match &self.bar {
+            Some((_, bar)) => bar.suspend(|| eprintln!("warning: {warning}")),
+            None => eprintln!("warning: {warning}"),
         }
     }
 
@@ -178,6 +188,10 @@ impl Observer for Lines {
             // Ever longer pauses keep the log of a long run short.
             self.interval = (self.interval * 3 / 2).min(Duration::from_mins(1));
         }
+    }
+
+    fn tell(&mut self, warning: &str) {
+        eprintln!("warning: {warning}");
     }
 
     fn finish(&mut self, snapshot: &Snapshot) {

@@ -10,6 +10,7 @@ pub use crate::potential::Labels;
 use crate::structure::Structure;
 
 pub mod pool;
+mod queue;
 
 /// What the driver does about an oracle's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,32 @@ impl JobDir {
 /// Stored with each label; a resume whose fingerprint differs is refused, naming the entry that changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Fingerprint(pub std::collections::BTreeMap<String, String>);
+
+impl Fingerprint {
+    /// Eight hexadecimal digits that differ where fingerprints do: written beside labels, so that labels of two surfaces do not mix.
+    pub fn digest(&self) -> String {
+        let mut hasher = crc32fast::Hasher::new();
+        for (key, value) in &self.0 {
+            for text in [key, value] {
+                hasher.update(text.as_bytes());
+                hasher.update(&[0]);
+            }
+        }
+        format!("{:08x}", hasher.finalize())
+    }
+
+    /// What differs from another, in words: "key was this and is that".
+    pub fn difference(&self, now: &Self) -> String {
+        let show = |value: Option<&String>| value.map_or("absent".to_owned(), Clone::clone);
+        let keys: std::collections::BTreeSet<&String> = self.0.keys().chain(now.0.keys()).collect();
+        let changed: Vec<String> = keys
+            .into_iter()
+            .filter(|key| self.0.get(*key) != now.0.get(*key))
+            .map(|key| format!("{key} was {} and is {}", show(self.0.get(key)), show(now.0.get(key))))
+            .collect();
+        changed.join("; ")
+    }
+}
 
 /// An exact potential-energy surface, one instance per worker thread. A call may take hours and may fail.
 pub trait Oracle: Send {

@@ -1,14 +1,13 @@
-//! Worker threads, one oracle each: requests in over bounded channels, replies out, retries in between.
+//! Worker threads, one oracle each: requests in over a queue, replies out, retries and changes of worker in between.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, bounded, never, select, unbounded};
-
+use super::queue::{Queue, Queued};
 use super::{Fault, Fingerprint, JobDir, Labels, Oracle, OracleError};
 use crate::structure::Structure;
 
@@ -24,6 +23,8 @@ pub struct PoolSettings {
     pub retries: usize,
     /// The wait before the first retry; it doubles with each.
     pub retry_delay: Duration,
+    /// A worker that could not answer so many requests in a row is retired, if others are left.
+    pub retire_after: usize,
     /// Where each request gets a folder of its own.
     pub jobs: PathBuf,
 }
@@ -60,14 +61,16 @@ pub enum PoolEvent<Id> {
         /// The worker.
         worker: usize,
     },
-    /// A worker could not open its oracle, and is gone.
-    OpenFailed {
+    /// A worker could not open its oracle, or failed too often, and is gone.
+    Gone {
         /// The worker.
         worker: usize,
+        /// How many are left.
+        left: usize,
         /// Why.
         error: OracleError,
     },
-    /// A request failed for now and is tried again.
+    /// A request failed for now and is tried again, by this worker or by another.
     Retry {
         /// Which.
         id: Id,
@@ -87,13 +90,11 @@ pub enum PoolEvent<Id> {
     },
 }
 
-/// Running workers. Dropping the pool closes the queues and waits for the workers to finish the request at hand.
+/// Running workers. Dropping the pool closes the queue and waits for the workers to finish what is in it.
 #[derive(Debug)]
 pub struct Pool<Id> {
-    own: Vec<Sender<PoolRequest<Id>>>,
-    shared: Option<Sender<PoolRequest<Id>>>,
+    queue: Arc<Queue<PoolRequest<Id>>>,
     threads: Vec<JoinHandle<()>>,
-    cancelled: Arc<AtomicBool>,
 }
 
 impl<Id: Send + Clone + 'static> Pool<Id> {
@@ -103,48 +104,44 @@ impl<Id: Send + Clone + 'static> Pool<Id> {
         settings: &PoolSettings,
         tell: impl Fn(PoolEvent<Id>) + Send + Clone + 'static,
     ) -> std::io::Result<Self> {
-        let (shared, shared_queue) = bounded(4 * settings.workers.max(1));
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let mut own = Vec::new();
-        let mut threads = Vec::new();
-        for worker in 0..settings.workers.max(1) {
-            // A chain has at most one request under way, but bootstrap may queue several.
-            let (sender, queue) = unbounded();
-            own.push(sender);
-            let (open, settings, tell) = (Arc::clone(open), settings.clone(), tell.clone());
-            let (shared_queue, cancelled) = (shared_queue.clone(), Arc::clone(&cancelled));
-            threads.push(
-                thread::Builder::new()
-                    .name(format!("oracle-{worker}"))
-                    .spawn(move || work(worker, &open, &settings, &tell, queue, shared_queue, &cancelled))?,
-            );
+        let workers = settings.workers.max(1);
+        let mut pool = Self {
+            queue: Arc::new(Queue::new(workers)),
+            threads: Vec::new(),
+        };
+        for worker in 0..workers {
+            let (open, queue) = (Arc::clone(open), Arc::clone(&pool.queue));
+            let hands = Hands {
+                worker,
+                settings: settings.clone(),
+                tell: tell.clone(),
+                queue,
+            };
+            let builder = thread::Builder::new().name(format!("oracle-{worker}"));
+            pool.threads.push(builder.spawn(move || hands.work(&open))?);
         }
-        Ok(Self {
-            own,
-            shared: Some(shared),
-            threads,
-            cancelled,
-        })
+        Ok(pool)
     }
 
     /// Queues a request. `false` if no worker is left to take it.
     pub fn submit(&self, request: PoolRequest<Id>) -> bool {
-        match request.chain {
-            Some(chain) => self.own[chain % self.own.len()].send(request).is_ok(),
-            None => self.shared.as_ref().is_some_and(|shared| shared.send(request).is_ok()),
-        }
+        let queued = Queued {
+            chain: request.chain,
+            tried: BTreeSet::new(),
+            request,
+        };
+        self.queue.push(queued).is_ok()
     }
 
     /// Drops what is queued but not begun, and gives up retries.
     pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
+        self.queue.cancel();
     }
 }
 
 impl<Id> Drop for Pool<Id> {
     fn drop(&mut self) {
-        self.own.clear();
-        self.shared = None;
+        self.queue.close();
         for thread in self.threads.drain(..) {
             // A worker that panicked has nothing more to say; the driver saw its silence already.
             let _ = thread.join();
@@ -152,59 +149,137 @@ impl<Id> Drop for Pool<Id> {
     }
 }
 
-fn work<Id: Clone>(
+/// What a worker's thread has at hand beside its oracle.
+struct Hands<Id, Tell> {
     worker: usize,
-    open: &OpenOracle,
-    settings: &PoolSettings,
-    tell: &impl Fn(PoolEvent<Id>),
-    own: Receiver<PoolRequest<Id>>,
-    shared: Receiver<PoolRequest<Id>>,
-    cancelled: &AtomicBool,
-) {
-    let mut oracle = match open(worker) {
-        Ok(oracle) => oracle,
-        Err(error) => {
-            tell(PoolEvent::OpenFailed { worker, error });
-            return;
-        }
-    };
-    tell(PoolEvent::Opened { worker });
-    let (mut own, mut shared) = (own, shared);
-    let (mut own_open, mut shared_open) = (true, true);
-    while own_open || shared_open {
-        let request = select! {
-            recv(own) -> message => match message {
-                Ok(request) => request,
-                Err(_) => { own = never(); own_open = false; continue; }
-            },
-            recv(shared) -> message => match message {
-                Ok(request) => request,
-                Err(_) => { shared = never(); shared_open = false; continue; }
-            },
+    settings: PoolSettings,
+    tell: Tell,
+    queue: Arc<Queue<PoolRequest<Id>>>,
+}
+
+impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
+    fn work(&self, open: &OpenOracle) {
+        let worker = self.worker;
+        let mut oracle = match open(worker) {
+            Ok(oracle) => oracle,
+            Err(error) => return self.leave(error, &Fingerprint::default()),
         };
-        if cancelled.load(Ordering::Relaxed) {
-            continue;
+        (self.tell)(PoolEvent::Opened { worker });
+        let mut failures = 0;
+        while let Some(mut queued) = self.queue.pop(worker) {
+            let begun = Instant::now();
+            if let Some(chain) = queued.chain {
+                oracle.select_chain(chain);
+            }
+            // A fault of an adaptor must not leave the driver waiting for an answer that never comes.
+            let labelled = catch_unwind(AssertUnwindSafe(|| self.label(oracle.as_mut(), &queued.request)));
+            let answer = labelled.unwrap_or_else(|_| {
+                Answer::Failed(OracleError::Fatal {
+                    oracle: format!("worker {worker}"),
+                    reason: "the adaptor has a fault and ended; please report it".to_owned(),
+                })
+            });
+            let Answer::Failed(error) = answer else {
+                failures = 0;
+                self.reply(&queued.request, answer, oracle.fingerprint(), begun);
+                continue;
+            };
+            failures += 1;
+            queued.tried.insert(worker);
+            let hopeless = error.fault() == Fault::Fatal || self.queue.is_cancelled();
+            if hopeless || !self.queue.another(worker, &queued.tried) {
+                self.reply(&queued.request, Answer::Failed(error), oracle.fingerprint(), begun);
+                continue;
+            }
+            (self.tell)(PoolEvent::Retry {
+                id: queued.request.id.clone(),
+                message: format!("worker {worker} gives it to another: {error}"),
+            });
+            let reason = error.to_string();
+            if let Err(queued) = self.queue.push(queued) {
+                self.reply(&queued.request, Answer::Failed(error), oracle.fingerprint(), begun);
+            }
+            if failures >= self.settings.retire_after {
+                let error = OracleError::Transient {
+                    oracle: format!("worker {worker}"),
+                    reason: format!("retired after {failures} requests in a row without an answer; the last: {reason}"),
+                };
+                return self.leave(error, &oracle.fingerprint());
+            }
         }
-        let begun = Instant::now();
-        if let Some(chain) = request.chain {
-            oracle.select_chain(chain);
-        }
-        // A fault of an adaptor must not leave the driver waiting for an answer that never comes.
-        let labelled = catch_unwind(AssertUnwindSafe(|| {
-            label(oracle.as_mut(), settings, tell, &request, cancelled)
-        }));
-        let answer = labelled.unwrap_or_else(|_| {
-            Answer::Failed(OracleError::Fatal {
-                oracle: format!("worker {worker}"),
-                reason: "the adaptor has a fault and ended; please report it".to_owned(),
-            })
-        });
-        tell(PoolEvent::Reply {
-            id: request.id,
+    }
+
+    fn reply(&self, request: &PoolRequest<Id>, answer: Answer, fingerprint: Fingerprint, begun: Instant) {
+        (self.tell)(PoolEvent::Reply {
+            id: request.id.clone(),
             answer,
-            fingerprint: oracle.fingerprint(),
+            fingerprint,
             seconds: begun.elapsed().as_secs_f64(),
         });
+    }
+
+    /// Ends this worker; requests that nobody is left for are answered with its error.
+    fn leave(&self, error: OracleError, fingerprint: &Fingerprint) {
+        let (left, orphaned) = self.queue.retire(self.worker);
+        for queued in orphaned {
+            let failed = Answer::Failed(OracleError::Transient {
+                oracle: format!("worker {}", self.worker),
+                reason: error.to_string(),
+            });
+            self.reply(&queued.request, failed, fingerprint.clone(), Instant::now());
+        }
+        let worker = self.worker;
+        (self.tell)(PoolEvent::Gone { worker, left, error });
+    }
+
+    /// One request with its retries: transient faults up to `retries` times, unphysical ones believed when two attempts in a
+    /// row agree.
+    fn label(&self, oracle: &mut dyn Oracle, request: &PoolRequest<Id>) -> Answer {
+        let settings = &self.settings;
+        let mut delay = settings.retry_delay;
+        let mut transient = 0;
+        let mut unphysical = 0;
+        for attempt in 0.. {
+            let job = JobDir::new(fresh_folder(&settings.jobs, &format!("{}-{attempt}", request.name)));
+            let error = match oracle.label(&request.structure, &job) {
+                Ok(labels) if labels.is_finite() => {
+                    if job.path().exists() {
+                        let _ = std::fs::remove_dir_all(job.path());
+                    }
+                    return Answer::Labels(labels);
+                }
+                Ok(_) => OracleError::Unphysical {
+                    oracle: "oracle".to_owned(),
+                    reason: "its answer holds a number that is not finite".to_owned(),
+                },
+                Err(error) => error,
+            };
+            match error.fault() {
+                Fault::Fatal => return Answer::Failed(error),
+                Fault::Unphysical => {
+                    unphysical += 1;
+                    if unphysical == 2 {
+                        return Answer::Unphysical(error.to_string());
+                    }
+                }
+                Fault::Transient => {
+                    transient += 1;
+                    unphysical = 0;
+                    if transient > settings.retries || self.queue.is_cancelled() {
+                        return Answer::Failed(error);
+                    }
+                }
+            }
+            (self.tell)(PoolEvent::Retry {
+                id: request.id.clone(),
+                message: error.to_string(),
+            });
+            if error.fault() == Fault::Transient {
+                self.queue.sleep(delay);
+                delay = (2 * delay).min(Duration::from_mins(5));
+            }
+        }
+        unreachable!("the loop over attempts only ends by returning")
     }
 }
 
@@ -217,58 +292,4 @@ fn fresh_folder(jobs: &Path, name: &str) -> PathBuf {
         folder = jobs.join(format!("{name}-again-{again}"));
     }
     folder
-}
-
-/// One request with its retries: transient faults up to `retries` times, unphysical ones believed when two attempts in a row agree.
-fn label<Id: Clone>(
-    oracle: &mut dyn Oracle,
-    settings: &PoolSettings,
-    tell: &impl Fn(PoolEvent<Id>),
-    request: &PoolRequest<Id>,
-    cancelled: &AtomicBool,
-) -> Answer {
-    let mut delay = settings.retry_delay;
-    let mut transient = 0;
-    let mut unphysical = 0;
-    for attempt in 0.. {
-        let job = JobDir::new(fresh_folder(&settings.jobs, &format!("{}-{attempt}", request.name)));
-        let error = match oracle.label(&request.structure, &job) {
-            Ok(labels) if labels.is_finite() => {
-                if job.path().exists() {
-                    let _ = std::fs::remove_dir_all(job.path());
-                }
-                return Answer::Labels(labels);
-            }
-            Ok(_) => OracleError::Unphysical {
-                oracle: "oracle".to_owned(),
-                reason: "its answer holds a number that is not finite".to_owned(),
-            },
-            Err(error) => error,
-        };
-        match error.fault() {
-            Fault::Fatal => return Answer::Failed(error),
-            Fault::Unphysical => {
-                unphysical += 1;
-                if unphysical == 2 {
-                    return Answer::Unphysical(error.to_string());
-                }
-            }
-            Fault::Transient => {
-                transient += 1;
-                unphysical = 0;
-                if transient > settings.retries || cancelled.load(Ordering::Relaxed) {
-                    return Answer::Failed(error);
-                }
-            }
-        }
-        tell(PoolEvent::Retry {
-            id: request.id.clone(),
-            message: error.to_string(),
-        });
-        if error.fault() == Fault::Transient {
-            thread::sleep(delay);
-            delay = (2 * delay).min(Duration::from_mins(5));
-        }
-    }
-    unreachable!("the loop over attempts only ends by returning")
 }

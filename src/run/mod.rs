@@ -1,5 +1,6 @@
 //! A run: its directory, its journals, the phases it goes through and the driver that owns them.
 
+pub mod batch;
 pub mod bootstrap;
 pub mod chain;
 pub mod directory;

@@ -19,6 +19,8 @@ use crate::structure::Structure;
 pub struct Outputs {
     labels: (PathBuf, File),
     trajectories: Vec<(PathBuf, File, u64)>,
+    /// The digest of the oracle's fingerprint, written beside each label.
+    pub digest: Option<String>,
 }
 
 impl Outputs {
@@ -43,6 +45,7 @@ impl Outputs {
         Ok(Self {
             labels: (path, file),
             trajectories,
+            digest: None,
         })
     }
 
@@ -82,6 +85,9 @@ impl Outputs {
         }
         if let Some(generation) = generation {
             frame.info.insert("slmc_generation".into(), generation.to_string());
+        }
+        if let Some(digest) = &self.digest {
+            frame.info.insert("slmc_fingerprint".into(), digest.clone());
         }
         let (path, file) = &mut self.labels;
         append(path, file, &frame)

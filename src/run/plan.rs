@@ -1,5 +1,6 @@
 //! What a run is to do, validated: everything the driver needs and nothing it has to look up.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub struct BootstrapPlan {
     pub steps: usize,
     /// Structures labelled elsewhere, with the oracle's labels.
     pub data: Vec<Arc<crate::training::LabelledStructure>>,
+    /// Digests of the oracles that labelled them, where the files tell.
+    pub data_digests: BTreeSet<String>,
 }
 
 /// When sampling ends.
@@ -89,6 +92,8 @@ pub struct Plan {
     pub retries: usize,
     /// The wait before the first retry.
     pub retry_delay: Duration,
+    /// After how many requests in a row without an answer a worker is retired.
+    pub retire_after: usize,
     /// Whether a label is so cheap that sampling journals energies only and recomputes trajectories on resume.
     pub cheap_oracle: bool,
     /// When journals are forced to the disk.

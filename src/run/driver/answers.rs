@@ -4,6 +4,7 @@ use super::{Driver, Happening, RunError};
 use crate::oracle::pool::{Answer, PoolEvent, PoolRequest};
 use crate::oracle::{Fingerprint, OracleError};
 use crate::run::chain::Activity;
+use crate::run::plan::ProposalSource;
 use crate::run::records::RequestId;
 use crate::sampling::{Phase, Proposal, Reply};
 use crate::structure::Structure;
@@ -25,7 +26,8 @@ impl Driver {
             return Ok(Some(reply));
         }
         if recorded && self.store.request(&id).is_none() {
-            self.store.record_request(id, &structure.positions, proposal)?;
+            let cell = self.plan.environment.moving_cell(structure);
+            self.store.record_request(id, &structure.positions, cell, proposal)?;
         }
         let request = PoolRequest {
             id,
@@ -46,7 +48,7 @@ impl Driver {
         let unread: Vec<Happening> = self.happenings.1.try_iter().collect();
         for happening in unread {
             match happening {
-                Happening::Pool(PoolEvent::OpenFailed { error, .. }) if self.last_failure.is_none() => {
+                Happening::Pool(PoolEvent::Gone { error, .. }) if self.last_failure.is_none() => {
                     self.last_failure = Some(error);
                 }
                 other => {
@@ -96,12 +98,21 @@ impl Driver {
                 self.complete_rounds()
             }
             Happening::Pool(PoolEvent::Opened { .. }) => Ok(()),
-            Happening::Pool(PoolEvent::OpenFailed { worker, error }) => {
-                self.event("worker", None, format!("worker {worker} is gone: {error}"), None)?;
-                self.workers_left -= 1;
+            Happening::Pool(PoolEvent::Gone { worker, left, error }) => {
+                let rest = match left {
+                    0 => "none is left".to_owned(),
+                    1 => "1 is left".to_owned(),
+                    left => format!("{left} are left"),
+                };
+                self.event(
+                    "worker",
+                    None,
+                    format!("worker {worker} is gone, {rest}: {error}"),
+                    None,
+                )?;
+                self.notices.push(format!("worker {worker} is gone, {rest}: {error}"));
                 self.last_failure = Some(error);
-                // Requests queued for a worker that never opened would wait for ever.
-                Err(self.no_oracle())
+                if left == 0 { Err(self.no_oracle()) } else { Ok(()) }
             }
             Happening::Pool(PoolEvent::Retry { id, message }) => {
                 self.event("retry", Some(id.to_string()), message, None)
@@ -155,32 +166,40 @@ impl Driver {
         let known = &self.header.fingerprint;
         if known.0.is_empty() {
             self.header.fingerprint = fingerprint;
+            self.compare_bootstrap_data()?;
             return self.write_header();
         }
         if *known == fingerprint {
             return Ok(());
         }
-        let changed: Vec<String> = known
-            .0
-            .keys()
-            .chain(fingerprint.0.keys())
-            .filter(|key| known.0.get(*key) != fingerprint.0.get(*key))
-            .map(|key| {
-                let show = |value: Option<&String>| value.map_or("absent".to_owned(), Clone::clone);
-                format!(
-                    "{key} was {} and is {}",
-                    show(known.0.get(key)),
-                    show(fingerprint.0.get(key))
-                )
-            })
-            .collect();
         Err(RunError::Inconsistent {
             path: self.directory.root().to_owned(),
             reason: format!(
                 "the oracle is not the one the run was started with: {}; restore it, or start a new run",
-                changed.join("; ")
+                known.difference(&fingerprint)
             ),
         })
+    }
+
+    /// Tells the oracle's digest to the label file, and refuses bootstrap data that another oracle has labelled.
+    pub(super) fn compare_bootstrap_data(&mut self) -> Result<(), RunError> {
+        if self.header.fingerprint.0.is_empty() {
+            return Ok(());
+        }
+        let digest = self.header.fingerprint.digest();
+        if let ProposalSource::Learned(learning) = &self.plan.proposal
+            && let Some(other) = learning.bootstrap.data_digests.iter().find(|known| **known != digest)
+        {
+            return Err(RunError::Inconsistent {
+                path: self.directory.root().to_owned(),
+                reason: format!(
+                    "bootstrap.data holds labels of another oracle (slmc_fingerprint {other}, this one's is {digest}): take them out, or \
+                     remove slmc_fingerprint from the file if the surfaces are the same"
+                ),
+            });
+        }
+        self.outputs.digest = Some(digest);
+        Ok(())
     }
 
     pub(super) fn replied(&mut self, id: RequestId, answer: Answer, seconds: f64) -> Result<(), RunError> {

@@ -119,7 +119,8 @@ pub struct Driver {
     trainer: Option<Trainer>,
     pool: Option<Pool<RequestId>>,
     happenings: (Sender<Happening>, Receiver<Happening>),
-    workers_left: usize,
+    /// What whoever watches should be told.
+    notices: Vec<String>,
     in_flight: usize,
     begun: Instant,
     longest_label: f64,
@@ -217,7 +218,7 @@ impl Driver {
             trainer: None,
             pool: None,
             happenings: unbounded(),
-            workers_left: 0,
+            notices: Vec::new(),
             in_flight: 0,
             begun: Instant::now(),
             longest_label: 0.0,
@@ -244,6 +245,7 @@ impl Driver {
             format!("slmc {}", env!("CARGO_PKG_VERSION")),
             None,
         )?;
+        driver.compare_bootstrap_data()?;
         let mut relearns = Vec::new();
         for record in learning.records {
             match record {
@@ -333,10 +335,10 @@ impl Driver {
             workers: self.plan.workers,
             retries: self.plan.retries,
             retry_delay: self.plan.retry_delay,
+            retire_after: self.plan.retire_after,
             jobs: self.directory.jobs(),
         };
         let tell = self.happenings.0.clone();
-        self.workers_left = self.plan.workers.max(1);
         let pool = Pool::start(&self.plan.open_oracle, &settings, move |event| {
             // The driver may have stopped listening; then nobody needs the event.
             let _ = tell.send(Happening::Pool(event));
@@ -384,6 +386,9 @@ impl Driver {
                 Ok(happening) => self.happen(happening)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {}
+            }
+            for notice in self.notices.drain(..) {
+                observer.tell(&notice);
             }
             if last_look.elapsed() > Duration::from_millis(100) {
                 last_look = Instant::now();
