@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::{scaled_change, time_step};
 use crate::formats::zarr::{Array, Store, Values};
+use crate::linear::determinant;
 use crate::observe::columns::Column;
 use crate::run::results::Results;
 use crate::sampling::{Decision, Outcome};
@@ -48,6 +49,17 @@ pub fn inference_data(results: &Results, columns: &[Column], out: &Path) -> io::
                 });
                 store.array(&posterior, &format!("stress_{name}"), &stress)?;
             }
+        }
+        if shape.every(|decision| decision.cell.is_some()) {
+            let volume = shape.real("Å³", "volume of the cell", |decision| {
+                decision.cell.map_or(f64::NAN, |cell| determinant(&cell).abs())
+            });
+            store.array(&posterior, "volume", &volume)?;
+            let mut cell = shape.real("Å", "lattice vectors as rows", |_| 0.0);
+            cell.dimensions.extend([("vector", 3), ("component", 3)]);
+            let vectors = shape.decisions().flat_map(|decision| decision.cell.unwrap_or_default().into_iter().flatten());
+            cell.values = Values::Real(vectors.collect());
+            store.array(&posterior, "cell", &cell)?;
         }
         if prefix.is_empty() {
             for column in columns.iter().filter(|column| column.every == 1) {

@@ -1,6 +1,7 @@
 //! A run as tables of comma-separated values (RFC 4180); an empty cell is a number that does not exist.
 
 use super::{scaled_change, time_step};
+use crate::linear::determinant;
 use crate::run::results::{Analysis, Results};
 use crate::sampling::{Outcome, Phase};
 use crate::units::{BOLTZMANN, FEMTOSECOND, GPA_PER_EV_PER_CUBIC_ANGSTROM};
@@ -10,7 +11,8 @@ pub fn steps_table(results: &Results) -> String {
     let mut text = String::from(
         "chain,step,phase,averaged,generation,outcome,potential_energy_ev,energy_proposed_ev,network_start_ev,network_end_ev,\
          kinetic_energy_ev,kinetic_temperature_k,beta_delta_h,log_uniform,segments,steps,time_step_fs,oracle_calls,\
-         stress_xx_gpa,stress_yy_gpa,stress_zz_gpa,stress_yz_gpa,stress_xz_gpa,stress_xy_gpa\n",
+         stress_xx_gpa,stress_yy_gpa,stress_zz_gpa,stress_yz_gpa,stress_xz_gpa,stress_xy_gpa,\
+         volume_a3,cell_ax_a,cell_ay_a,cell_az_a,cell_bx_a,cell_by_a,cell_bz_a,cell_cx_a,cell_cy_a,cell_cz_a\n",
     );
     let kept = results.kept();
     for (chain, decisions) in results.decisions.iter().enumerate() {
@@ -51,6 +53,10 @@ pub fn steps_table(results: &Results) -> String {
             for component in 0..6 {
                 let stress = decision.stress.map(|stress| GPA_PER_EV_PER_CUBIC_ANGSTROM * stress[component]);
                 cells.push(number(stress));
+            }
+            cells.push(number(decision.cell.map(|cell| determinant(&cell).abs())));
+            for component in 0..9 {
+                cells.push(number(decision.cell.map(|cell| cell[component / 3][component % 3])));
             }
             text.push_str(&cells.join(","));
             text.push('\n');

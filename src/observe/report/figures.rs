@@ -8,7 +8,7 @@ use crate::analysis::plot::{
 };
 use crate::analysis::radial::radial_distribution;
 use crate::formats::Frame;
-use crate::linear::norm;
+use crate::linear::{Mat3, determinant, norm};
 use crate::observe::columns::Column;
 use crate::potential::{NeuralPotential, Workspace};
 use crate::run::RunDirectory;
@@ -77,7 +77,7 @@ pub fn figures(root: &Path, results: &Results, frames: &[Vec<Frame>], columns: &
         committee(root, results, frames),
         radial(frames),
     ];
-    figures.extend(cell(frames));
+    figures.extend(cell(results));
     figures.push(pressure(results));
     figures.extend(columns.iter().enumerate().map(|(index, column)| {
         let unit = if column.unit.is_empty() { String::new() } else { format!(" / {}", column.unit) };
@@ -141,62 +141,75 @@ fn ranks(chains: &[Vec<f64>]) -> Option<Figure> {
     )
 }
 
-/// Observed acceptance of each generation against the one its error predicts.
+/// Observed acceptance against the one that the error of the network predicts: windows of learning steps, and all averaged ones.
 fn acceptance(results: &Results) -> Option<Figure> {
-    const FEWEST: usize = 8;
+    const WINDOW: usize = 12;
     let beta = 1.0 / results.thermal_energy;
-    let mut generations: Vec<Option<u32>> = results.decisions.iter().flatten().map(|d| d.generation).collect();
-    generations.sort_unstable();
-    generations.dedup();
-    let mut parts = [
-        Series::new("while learning", Vec::new(), Style::Points),
-        Series::new("while sampling", Vec::new(), Style::Points),
-    ];
-    for generation in generations {
-        for (phase, part) in [Phase::Learning, Phase::Sampling].into_iter().zip(&mut parts) {
-            let (mut starts, mut ends) = (Vec::new(), Vec::new());
-            let (mut accepted, mut count) = (0.0, 0.0);
-            for (chain, decisions) in results.decisions.iter().enumerate() {
-                let (mut start, mut end) = (Vec::new(), Vec::new());
-                let mut before = results.start_energies.get(chain).copied().flatten();
-                for decision in decisions {
-                    if decision.phase == phase && decision.generation == generation {
-                        count += 1.0;
-                        accepted += f64::from(u8::from(decision.outcome == Outcome::Accepted));
-                        if let Some((here, there)) = errors(decision, before) {
-                            start.push(here);
-                            end.push(there);
-                        }
-                    }
-                    before = Some(decision.energy);
-                }
-                starts.push(start);
-                ends.push(end);
+    let mut learning: Vec<(u64, usize, Proposal)> = Vec::new();
+    let mut sampling: Vec<Proposal> = Vec::new();
+    for (chain, (decisions, (_, kept))) in results.decisions.iter().zip(results.kept()).enumerate() {
+        let first = decisions.len() - kept.len();
+        let mut before = results.start_energies.get(chain).copied().flatten();
+        for (index, decision) in decisions.iter().enumerate() {
+            let proposal = Proposal {
+                accepted: decision.outcome == Outcome::Accepted,
+                errors: errors(decision, before),
+            };
+            match decision.phase {
+                Phase::Learning => learning.push((decision.step, chain, proposal)),
+                Phase::Sampling if index >= first => sampling.push(proposal),
+                _ => {}
             }
-            let error = EnergyError::from_proposals(&starts, &ends);
-            if error.proposals >= FEWEST && error.std.is_finite() {
-                let observed: f64 = accepted / count;
-                part.points.push((error.predicted_acceptance(beta), observed));
-                // The binomial error, kept from vanishing at the ends (Agresti and Coull 1998).
-                let centre = (accepted + 2.0) / (count + 4.0);
-                part.errors.push((centre * (1.0 - centre) / (count + 4.0)).sqrt());
+            before = Some(decision.energy);
+        }
+    }
+    learning.sort_by_key(|(step, chain, _)| (*step, *chain));
+    let learning: Vec<Proposal> = learning.into_iter().map(|row| row.2).collect();
+    let mut series = Vec::new();
+    for (name, parts) in [
+        ("while learning", learning.chunks(WINDOW).collect::<Vec<_>>()),
+        ("while sampling", vec![&sampling[..]]),
+    ] {
+        let mut own = Series::new(name, Vec::new(), Style::Points);
+        for part in parts.into_iter().filter(|part| part.len() >= WINDOW) {
+            let (starts, ends): (Vec<f64>, Vec<f64>) = part.iter().filter_map(|proposal| proposal.errors).unzip();
+            if starts.len() < WINDOW / 2 {
+                continue;
             }
+            let error = EnergyError::from_proposals(&[starts], &[ends]);
+            let accepted = part.iter().filter(|proposal| proposal.accepted).count() as f64;
+            let count = part.len() as f64;
+            own.points.push((error.predicted_acceptance(beta), accepted / count));
+            // The binomial error, kept from vanishing at the ends (Agresti and Coull, The American Statistician 52, 119 (1998)).
+            let centre = (accepted + 2.0) / (count + 4.0);
+            own.errors.push((centre * (1.0 - centre) / (count + 4.0)).sqrt());
+        }
+        if !own.points.is_empty() {
+            series.push(own);
         }
     }
     let figure = Chart {
         x: ("acceptance predicted".to_owned(), Scale::Fixed(0.0, 1.0)),
         y: ("acceptance observed".to_owned(), Scale::Fixed(0.0, 1.0)),
-        series: parts.into_iter().filter(|part| !part.points.is_empty()).collect(),
+        series,
         diagonal: true,
         ..Chart::default()
     };
     Figure::new(
         "acceptance",
         "Acceptance predicted and observed",
-        "One point a network: erfc((βσ/2)√(1−ρ)) with its measured error σ and the error's correlation ρ along proposals, against \
-         the fraction accepted. Points well below the dashed line: something besides the network's energy rejects.",
+        "erfc((βσ/2)√(1−ρ)) from the measured error σ and its correlation ρ along proposals, against the fraction accepted: twelve \
+         proposals a point while learning, all averaged ones while sampling. Points well below the dashed line: something besides \
+         the network's energy rejects.",
         chart(&figure),
     )
+}
+
+/// What the figure of the acceptance needs of a decision.
+struct Proposal {
+    accepted: bool,
+    /// U_oracle − U_network at both ends, eV.
+    errors: Option<(f64, f64)>,
 }
 
 /// U_oracle − U_network at both ends of a proposal, eV.
@@ -286,53 +299,40 @@ fn radial(frames: &[Vec<Frame>]) -> Option<Figure> {
     )
 }
 
-/// Volume and lattice vectors of the frames, where they change.
-fn cell(frames: &[Vec<Frame>]) -> Vec<Option<Figure>> {
-    let first = frames.iter().flatten().next();
-    let changes = frames
-        .iter()
-        .flatten()
-        .any(|frame| Some(frame.structure.cell.vectors()) != first.map(|first| first.structure.cell.vectors()));
-    if !changes {
-        return Vec::new();
-    }
-    let series = |f: &dyn Fn(&Structure) -> f64| -> Vec<Vec<f64>> {
-        frames
-            .iter()
-            .map(|chain| chain.iter().map(|frame| f(&frame.structure)).collect())
-            .collect()
+/// Volume and lattice vectors, where the cell is a variable.
+fn cell(results: &Results) -> Vec<Option<Figure>> {
+    let series = |f: &dyn Fn(&Mat3) -> f64| -> Vec<Vec<f64>> {
+        let cells = |chain: &[Decision]| chain.iter().filter_map(|decision| decision.cell.as_ref().map(f)).collect();
+        results.kept().iter().map(|(_, chain)| cells(chain)).collect()
     };
     let volume = Trace {
         title: String::new(),
         name: "volume / Å³".to_owned(),
-        chains: series(&|structure| structure.cell.volume()),
+        chains: series(&|cell| determinant(cell).abs()),
     };
-    let mut lengths = Vec::new();
-    for (k, name) in ["a", "b", "c"].into_iter().enumerate() {
-        let values = series(&|structure| norm(structure.cell.vectors()[k]));
-        let points = values.iter().flatten().enumerate().map(|(i, x)| (i as f64, *x));
-        lengths.push(Series::new(name, points.collect(), Style::Line));
+    if volume.chains.iter().all(Vec::is_empty) {
+        return Vec::new();
     }
-    let figure = Chart {
-        x: ("frame, chain after chain".to_owned(), Scale::Linear),
-        y: ("length / Å".to_owned(), Scale::Linear),
-        series: lengths,
-        ..Chart::default()
-    };
-    vec![
-        Figure::new(
-            "volume",
-            "Volume",
-            "The volume of the cell in evenly spaced frames of each chain, and its autocorrelation in frames.",
-            trace_and_autocorrelation(&volume),
-        ),
-        Figure::new(
-            "cell",
-            "Lattice vectors",
-            "Lengths of the lattice vectors in evenly spaced frames.",
-            chart(&figure),
-        ),
-    ]
+    let mut figures = vec![Figure::new(
+        "volume",
+        "Volume",
+        "The volume of the cell after each averaged step, and its autocorrelation.",
+        trace_and_autocorrelation(&volume),
+    )];
+    for (k, name) in ["a", "b", "c"].into_iter().enumerate() {
+        let length = Trace {
+            title: String::new(),
+            name: format!("{name} / Å"),
+            chains: series(&|cell| norm(cell[k])),
+        };
+        figures.push(Figure::new(
+            format!("length-{name}"),
+            format!("Length of lattice vector {name}"),
+            "After each averaged step, and its autocorrelation.",
+            trace_and_autocorrelation(&length),
+        ));
+    }
+    figures
 }
 
 fn pressure(results: &Results) -> Option<Figure> {

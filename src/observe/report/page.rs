@@ -31,6 +31,8 @@ pub fn document(title: &str, subtitle: &str, head: &Markup, sections: &[Section]
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                // Whatever went wrong, the page can ask for nothing.
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
                 meta name="color-scheme" content="light dark";
                 title { (title) }
                 // Without an icon of its own a page makes browsers ask for one.
