@@ -12,6 +12,7 @@ mod schema;
 mod signals;
 mod status;
 mod stop;
+mod study;
 mod train;
 
 use std::path::PathBuf;
@@ -83,6 +84,8 @@ enum Command {
     Predict(predict::Predict),
     /// Acceptance, autocorrelation, effective samples, means with errors, advice.
     Analyze(analyze::Analyze),
+    /// Compare variants of a configuration, each run with several seeds.
+    Study(study::Study),
     /// A run for other programs: ArviZ, tables, trajectories.
     #[command(subcommand)]
     Export(export::Export),
@@ -161,6 +164,7 @@ pub fn main() -> ExitCode {
         Command::Train(command) => command.run(verbosity),
         Command::Predict(command) => command.run(),
         Command::Analyze(command) => command.run(),
+        Command::Study(command) => command.run(verbosity),
         Command::Export(command) => command.run(),
         Command::Schema(command) => {
             command.run();

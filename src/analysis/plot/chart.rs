@@ -18,6 +18,8 @@ pub enum Style {
     Dashed,
     /// Discs.
     Points,
+    /// Discs joined by a line.
+    Joined,
 }
 
 /// Points of one colour.
@@ -46,7 +48,7 @@ impl Series {
 }
 
 /// How an axis is scaled.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Scale {
     /// Linear, widened to round numbers.
     #[default]
@@ -55,6 +57,8 @@ pub enum Scale {
     Fixed(f64, f64),
     /// Logarithmic.
     Logarithmic,
+    /// A name at each of 0, 1, 2, …
+    Names(Vec<String>),
 }
 
 /// What [`chart`] draws.
@@ -87,13 +91,13 @@ pub fn chart(chart: &Chart) -> Result<String, AnalysisError> {
         let mut points = Vec::new();
         let mut bars = Vec::new();
         for (index, (x, y)) in own.points.iter().enumerate() {
-            let (Some(x), Some(height)) = (placed(*x, chart.x.1), placed(*y, chart.y.1)) else {
+            let (Some(x), Some(height)) = (placed(*x, &chart.x.1), placed(*y, &chart.y.1)) else {
                 continue;
             };
             points.push((x, height));
             if let Some(error) = own.errors.get(index).filter(|error| error.is_finite() && **error > 0.0) {
-                let low = placed(y - error, chart.y.1).unwrap_or(height);
-                if let Some(high) = placed(y + error, chart.y.1) {
+                let low = placed(y - error, &chart.y.1).unwrap_or(height);
+                if let Some(high) = placed(y + error, &chart.y.1) {
                     bars.push((x, low, high));
                 }
             }
@@ -113,9 +117,9 @@ pub fn chart(chart: &Chart) -> Result<String, AnalysisError> {
         }
         values
     };
-    let x = scaled(chart.x.1, of(0), 7);
-    let guides = chart.guides.iter().filter_map(|guide| placed(guide.0, chart.y.1));
-    let y = scaled(chart.y.1, of(1).into_iter().chain(guides).collect(), 5);
+    let x = scaled(&chart.x.1, of(0), 7);
+    let guides = chart.guides.iter().filter_map(|guide| placed(guide.0, &chart.y.1));
+    let y = scaled(&chart.y.1, of(1).into_iter().chain(guides).collect(), 5);
 
     let mut svg = String::new();
     {
@@ -137,7 +141,7 @@ pub fn chart(chart: &Chart) -> Result<String, AnalysisError> {
                 let color = PALETTE[index % PALETTE.len()];
                 let middle = left + 14;
                 match chart.series[*index].style {
-                    Style::Points => key.draw(&Circle::new((middle, height), 5, color.filled())),
+                    Style::Points | Style::Joined => key.draw(&Circle::new((middle, height), 5, color.filled())),
                     Style::Line => key.draw(&PathElement::new(
                         vec![(left, height), (left + 28, height)],
                         color.stroke_width(3),
@@ -168,7 +172,7 @@ pub fn chart(chart: &Chart) -> Result<String, AnalysisError> {
             panel.dashed(&[(low, low), (high, high)], GUIDE, 1)?;
         }
         for (at, name) in &chart.guides {
-            if let Some(at) = placed(*at, chart.y.1) {
+            if let Some(at) = placed(*at, &chart.y.1) {
                 panel.horizontal_guide(at, name)?;
             }
         }
@@ -181,6 +185,10 @@ pub fn chart(chart: &Chart) -> Result<String, AnalysisError> {
                 Style::Line => panel.line(points, color, 2)?,
                 Style::Dashed => panel.dashed(points, color, 2)?,
                 Style::Points => panel.discs(points, color)?,
+                Style::Joined => {
+                    panel.line(points, color, 2)?;
+                    panel.discs(points, color)?;
+                }
             }
         }
         root.present().map_err(failed)?;
@@ -189,7 +197,7 @@ pub fn chart(chart: &Chart) -> Result<String, AnalysisError> {
 }
 
 /// A coordinate as it is drawn.
-fn placed(value: f64, scale: Scale) -> Option<f64> {
+fn placed(value: f64, scale: &Scale) -> Option<f64> {
     let value = match scale {
         Scale::Logarithmic if value <= 0.0 => return None,
         Scale::Logarithmic => value.log10(),
@@ -198,10 +206,11 @@ fn placed(value: f64, scale: Scale) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn scaled(scale: Scale, values: Vec<f64>, count: usize) -> Axis {
+fn scaled(scale: &Scale, values: Vec<f64>, count: usize) -> Axis {
     match scale {
         Scale::Linear => Axis::linear(values, count),
-        Scale::Fixed(low, high) => Axis::fixed(low, high, count),
+        Scale::Fixed(low, high) => Axis::fixed(*low, *high, count),
+        Scale::Names(names) => Axis::names(names),
         Scale::Logarithmic => Axis::logarithmic(values.into_iter().map(|v| 10.0_f64.powf(v))),
     }
 }

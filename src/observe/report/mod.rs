@@ -6,7 +6,7 @@ mod page;
 use std::path::Path;
 
 pub use figures::Figure;
-pub use page::{Row, Section, document, summary_row, with_error};
+pub use page::{Section, document, drawn, with_error};
 
 use crate::formats::Frame;
 use crate::observe::columns::Column;

@@ -20,7 +20,7 @@ pub struct Section {
 }
 
 /// One line of the table of means: name, mean ± error with unit, effective samples, τ, R-hat.
-pub type Row = [String; 5];
+type Row = [String; 5];
 
 /// The whole document, style and all: no script, no request.
 pub fn document(title: &str, subtitle: &str, head: &Markup, sections: &[Section]) -> String {
@@ -76,7 +76,7 @@ pub fn with_error(value: f64, error: f64) -> String {
 }
 
 /// A line of the table of means, from an object with the keys of `slmc analyze --json`.
-pub fn summary_row(name: &str, unit: &str, numbers: &Value) -> Option<Row> {
+fn summary_row(name: &str, unit: &str, numbers: &Value) -> Option<Row> {
     let get = |key: &str| numbers.get(key).and_then(Value::as_f64);
     let mean = with_error(get("mean")?, get("mcse").unwrap_or(f64::NAN));
     let show = |key: &str, digits: usize| get(key).map_or("–".to_owned(), |x| format!("{x:.digits$}"));
@@ -141,7 +141,7 @@ pub(super) fn page(
 }
 
 /// The figure with its caption.
-pub(super) fn drawn(figure: &Figure) -> Markup {
+pub fn drawn(figure: &Figure) -> Markup {
     html! {
         figure role="img" aria-label=(figure.title) {
             (PreEscaped(for_page(&figure.svg)))
