@@ -19,9 +19,12 @@ fn skip(name: &str) {
 }
 
 fn chromium() -> Option<&'static str> {
-    ["chromium", "chromium-browser"]
-        .into_iter()
-        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()))
+    ["chromium", "chromium-browser"].into_iter().find(|name| {
+        Command::new(name)
+            .arg("--version")
+            .output()
+            .is_ok_and(|output| output.status.success())
+    })
 }
 
 fn python_has(modules: &str) -> bool {
@@ -33,8 +36,19 @@ fn python_has(modules: &str) -> bool {
 
 fn browse(browser: &str, page: &Path, folder: &Path, extra: &[&str]) -> (String, String) {
     let output = Command::new("timeout")
-        .args(["120", browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"])
-        .args(["--no-first-run", "--disable-background-networking", "--disable-component-update"])
+        .args([
+            "120",
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+        ])
+        .args([
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+        ])
         .args(["--enable-logging=stderr", "--window-size=1280,800"])
         .arg(format!("--user-data-dir={}", folder.join("browser").display()))
         .args(extra)
@@ -75,14 +89,24 @@ fn open_in_a_browser(html: &Path, figures: usize) {
     assert!(!log.contains("CONSOLE"), "{log}");
     let probed = folder.path().join("probed.html");
     // The page forbids scripts and requests; without that it would still have none of its own.
-    let open = page.replace("Content-Security-Policy", "x-nothing").replace("</body>", PROBE);
+    let open = page
+        .replace("Content-Security-Policy", "x-nothing")
+        .replace("</body>", PROBE);
     std::fs::write(&probed, open).unwrap();
     for (flags, dark, background, ink) in [
         (&[][..], false, "rgb(255,255,255)", "rgb(34,37,42)"),
-        (&["--blink-settings=preferredColorScheme=0"][..], true, "rgb(20,23,27)", "rgb(230,232,235)"),
+        (
+            &["--blink-settings=preferredColorScheme=0"][..],
+            true,
+            "rgb(20,23,27)",
+            "rgb(230,232,235)",
+        ),
     ] {
         let (dom, log) = browse(browser, &probed, folder.path(), flags);
-        let found = dom.split("data-probe=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let found = dom
+            .split("data-probe=\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
         let expected =
             format!("figures={figures} wide=false dark={dark} page={background} letters={ink} tall=true requests=0");
         assert_eq!(found, Some(expected.as_str()), "{log}");
@@ -94,9 +118,27 @@ fn the_report_opens_and_the_exports_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let config = silicon(folder.path(), 2, 0);
     let run = folder.path().join("run");
-    expect(0, &["run", text(&config), "--set", "sampling.steps=150", "-q", "--out", text(&run)]);
+    expect(
+        0,
+        &[
+            "run",
+            text(&config),
+            "--set",
+            "sampling.steps=150",
+            "-q",
+            "--out",
+            text(&run),
+        ],
+    );
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();
-    for part in ["What to do next", "Networks and tuning", "Events", "Radial distribution", "Ranks", "as it was run"] {
+    for part in [
+        "What to do next",
+        "Networks and tuning",
+        "Events",
+        "Radial distribution",
+        "Ranks",
+        "as it was run",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     let plots: Vec<_> = std::fs::read_dir(run.join("plots")).unwrap().collect();
@@ -110,11 +152,21 @@ fn the_report_opens_and_the_exports_are_read() {
     std::fs::write(&table, rows).unwrap();
     let column = format!("mine={}", text(&table));
     let html = folder.path().join("again.html");
-    let observables = ["--observable", "<b>bond</b>=distance:0,1", "--observable", "angle:0,1,2", "--observable", "msd:Si"];
+    let observables = [
+        "--observable",
+        "<b>bond</b>=distance:0,1",
+        "--observable",
+        "angle:0,1,2",
+        "--observable",
+        "msd:Si",
+    ];
     let mut arguments = vec!["analyze", text(&run), "--column", &column, "--html", text(&html)];
     arguments.extend(observables);
     let (out, _) = expect(0, &arguments);
-    assert!(out.contains("\nmine ") && out.contains("Å², ") && out.contains("R-hat"), "{out}");
+    assert!(
+        out.contains("\nmine ") && out.contains("Å², ") && out.contains("R-hat"),
+        "{out}"
+    );
     let page = std::fs::read_to_string(&html).unwrap();
     assert!(page.contains("&lt;b&gt;bond&lt;/b&gt;") && !page.contains("<b>bond"));
     open_in_a_browser(&html, plots.len() + 4);
@@ -134,7 +186,10 @@ fn the_report_opens_and_the_exports_are_read() {
     // What does not fit is named, with the remedy.
     std::fs::write(&table, "1,2\n3,4\n").unwrap();
     let (_, error) = expect(65, &["analyze", text(&run), "--column", &column]);
-    assert!(error.contains("2 columns of 2 rows") && error.contains("150, or 148"), "{error}");
+    assert!(
+        error.contains("2 columns of 2 rows") && error.contains("150, or 148"),
+        "{error}"
+    );
     let (_, error) = expect(64, &["analyze", text(&run), "--observable", "distance:0,99"]);
     assert!(error.contains("there is no atom 99"), "{error}");
 
@@ -160,7 +215,12 @@ fn exports(folder: &Path, run: &Path, json: &str) {
     expect(0, &["export", "xyz", run, &path("out.xyz")]);
     expect(0, &["export", "xdatcar", run, &path("XDATCAR")]);
     expect(0, &["export", "lammps-dump", run, &path("out.dump")]);
-    let frames = |name: &str, mark: &str| std::fs::read_to_string(folder.join(name)).unwrap().matches(mark).count();
+    let frames = |name: &str, mark: &str| {
+        std::fs::read_to_string(folder.join(name))
+            .unwrap()
+            .matches(mark)
+            .count()
+    };
     let count = frames("out.xyz", "slmc_chain");
     assert!(count > 90, "{count}");
     assert_eq!(frames("XDATCAR", "Direct configuration="), count);
@@ -186,7 +246,11 @@ fn exports(folder: &Path, run: &Path, json: &str) {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     for name in wanted {
         assert!(said.contains(name), "{said}");
     }

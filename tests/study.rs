@@ -20,7 +20,16 @@ const SMALL: [&str; 8] = [
 
 fn study(name: &str, out: &Path, seeds: &str, code: i32, settings: &[&str]) -> (String, String) {
     let path = repository(&format!("studies/{name}.toml"));
-    let mut arguments = vec!["study", text(&path), "--out", text(out), "--seeds", seeds, "--jobs", "2"];
+    let mut arguments = vec![
+        "study",
+        text(&path),
+        "--out",
+        text(out),
+        "--seeds",
+        seeds,
+        "--jobs",
+        "2",
+    ];
     for setting in settings {
         arguments.extend(["--set", setting]);
     }
@@ -29,7 +38,9 @@ fn study(name: &str, out: &Path, seeds: &str, code: i32, settings: &[&str]) -> (
 
 fn rows(out: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
     let text = std::fs::read_to_string(out.join("study.csv")).unwrap();
-    let mut all = text.lines().map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
+    let mut all = text
+        .lines()
+        .map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
     let head = all.next().unwrap();
     all.map(|row| {
         assert_eq!(row.len(), head.len());
@@ -54,7 +65,10 @@ fn every_study_runs_reduced() {
         let (out, _) = study(&name, folder.path(), "1", 0, &SMALL);
         assert!(out.contains("acceptance") && out.lines().count() > 3, "{out}");
         let page = std::fs::read_to_string(folder.path().join("study.html")).unwrap();
-        assert!(page.contains("<figure") && !page.contains("<script") && !page.contains("NaN"), "{name}");
+        assert!(
+            page.contains("<figure") && !page.contains("<script") && !page.contains("NaN"),
+            "{name}"
+        );
         assert!(folder.path().join("plots/tau.svg").exists());
         for row in rows(folder.path()) {
             if row["phase"] == "sampling" {
@@ -98,7 +112,10 @@ fn a_study_goes_on_and_knows_its_runs() {
     let mut other = SMALL.to_vec();
     other.push("sampling.steps=15");
     let (_, error) = study("size", &out, seeds, 64, &other);
-    assert!(error.contains("holds a run of other settings") && error.contains("--out"), "{error}");
+    assert!(
+        error.contains("holds a run of other settings") && error.contains("--out"),
+        "{error}"
+    );
     let (_, error) = study("size", &out, seeds, 78, &["sampling.setps=15"]);
     assert!(error.contains("setps"), "{error}");
 }
@@ -127,8 +144,14 @@ fn a_failed_run_is_told_and_the_others_count() {
     .unwrap();
     let out = folder.path().join("out");
     let (said, error) = expect(78, &["study", text(&file), "--out", text(&out)]);
-    assert!(error.contains("works, seed 1: done") && error.contains("fails, seed 1: failed"), "{error}");
-    assert!(error.contains("nowhere.xyz") && error.contains("the variant before it failed"), "{error}");
+    assert!(
+        error.contains("works, seed 1: done") && error.contains("fails, seed 1: failed"),
+        "{error}"
+    );
+    assert!(
+        error.contains("nowhere.xyz") && error.contains("the variant before it failed"),
+        "{error}"
+    );
     assert!(said.contains("works"), "{said}");
     assert!(rows(&out).iter().all(|row| row["variant"] == "works"));
     let page = std::fs::read_to_string(out.join("study.html")).unwrap();

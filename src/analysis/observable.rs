@@ -28,14 +28,25 @@ impl Observable {
         let wrong = |what: &str| format!("`{text}`: {what}; {FORMS}");
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         let parts: Vec<&str> = rest.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-        let atom = |part: &str| part.parse::<usize>().map_err(|_| wrong(&format!("`{part}` is no atom")));
-        let species = |part: &str| part.trim().parse::<Species>().map_err(|_| wrong(&format!("`{part}` is no element")));
+        let atom = |part: &str| {
+            part.parse::<usize>()
+                .map_err(|_| wrong(&format!("`{part}` is no atom")))
+        };
+        let species = |part: &str| {
+            part.trim()
+                .parse::<Species>()
+                .map_err(|_| wrong(&format!("`{part}` is no element")))
+        };
         match (kind.trim(), parts.as_slice()) {
             ("distance", [i, j]) => Ok(Self::Distance(atom(i)?, atom(j)?)),
             ("angle", [i, j, k]) => Ok(Self::Angle(atom(i)?, atom(j)?, atom(k)?)),
             ("coordination", [pair, range]) => {
-                let (a, b) = pair.split_once('-').ok_or_else(|| wrong("a pair is two elements, as Si-O"))?;
-                let range: f64 = range.parse().map_err(|_| wrong(&format!("`{range}` is no distance in Å")))?;
+                let (a, b) = pair
+                    .split_once('-')
+                    .ok_or_else(|| wrong("a pair is two elements, as Si-O"))?;
+                let range: f64 = range
+                    .parse()
+                    .map_err(|_| wrong(&format!("`{range}` is no distance in Å")))?;
                 if !(range > 0.0 && range < 30.0) {
                     return Err(wrong("the distance must lie between 0 and 30 Å"));
                 }
@@ -218,7 +229,10 @@ mod tests {
             ("length:d", "no lattice vector `d`"),
         ] {
             let message = Observable::parse(text).unwrap_err();
-            assert!(message.contains(part) && message.contains("write distance"), "{message}");
+            assert!(
+                message.contains(part) && message.contains("write distance"),
+                "{message}"
+            );
         }
         for (text, part) in [
             ("distance:0,3", "there is no atom 3"),

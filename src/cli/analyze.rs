@@ -80,7 +80,9 @@ impl Analyze {
                     .map_err(|error| cannot_write(&path, &error))?;
             }
             if let Some(folder) = &self.plots {
-                report.write_figures(folder).map_err(|error| cannot_write(folder, &error))?;
+                report
+                    .write_figures(folder)
+                    .map_err(|error| cannot_write(folder, &error))?;
             }
         }
         if self.json {
@@ -106,7 +108,11 @@ fn column_failure(error: &ColumnError) -> Failure {
 /// The user's columns, one line each.
 fn column_table(columns: &[Column]) -> String {
     let mut text = String::new();
-    let width = columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
+    let width = columns
+        .iter()
+        .map(|column| column.name.chars().count())
+        .max()
+        .unwrap_or(0);
     for column in columns {
         let summary = column.summary();
         let mean = format!("{} {}", with_error(summary.mean, summary.mcse), column.unit);

@@ -39,13 +39,14 @@ impl Study {
         let study = Specification::read(&self.study).map_err(|error| failure(&error))?;
         let count = self.seeds.map_or(study.seeds.len(), |count| count as usize);
         let seeds = &study.seeds[..count.min(study.seeds.len())];
-        let base = std::fs::read_to_string(&study.config).map_err(|error| {
-            Failure::new(exit::CONFIG, format!("cannot read {}: {error}", study.config.display()))
-        })?;
+        let base = std::fs::read_to_string(&study.config)
+            .map_err(|error| Failure::new(exit::CONFIG, format!("cannot read {}: {error}", study.config.display())))?;
         for variant in &study.variants {
-            study.text(&base, variant, "a-potential", &self.settings).map_err(|message| {
-                Failure::new(exit::CONFIG, format!("variant {} with --set: {message}", variant.name))
-            })?;
+            study
+                .text(&base, variant, "a-potential", &self.settings)
+                .map_err(|message| {
+                    Failure::new(exit::CONFIG, format!("variant {} with --set: {message}", variant.name))
+                })?;
         }
         let all = jobs(&study, seeds, &self.out);
         let told = |job: &Job, state: &JobState| {
@@ -111,12 +112,14 @@ impl Study {
         std::fs::create_dir_all(&self.out).map_err(|error| cannot_write(&self.out, &error))?;
         let figures = plots(study, &variants);
         let text = table(&variants);
-        let save = |path: &Path, content: &str| {
-            replace(path, content.as_bytes()).map_err(|error| cannot_write(path, &error))
-        };
+        let save =
+            |path: &Path, content: &str| replace(path, content.as_bytes()).map_err(|error| cannot_write(path, &error));
         save(&self.out.join("study.csv"), &rows)?;
         save(&self.out.join("table.txt"), &text)?;
-        save(&self.out.join("study.html"), &page(study, &variants, &figures, &failures))?;
+        save(
+            &self.out.join("study.html"),
+            &page(study, &variants, &figures, &failures),
+        )?;
         let folder = self.out.join("plots");
         std::fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, &error))?;
         for figure in &figures {

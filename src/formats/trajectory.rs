@@ -36,8 +36,8 @@ impl<W: Write> Xdatcar<W> {
         }
         let failed = |error: io::Error| FormatError::Unwritable(error.to_string());
         let elements = in_order(structure);
-        let changed = self.cell.as_ref() != Some(&structure.cell)
-            || self.species.as_deref() != Some(&structure.species[..]);
+        let changed =
+            self.cell.as_ref() != Some(&structure.cell) || self.species.as_deref() != Some(&structure.species[..]);
         if changed {
             let mut head = String::from("slmc\n  1.0\n");
             for v in structure.cell.vectors() {
@@ -54,7 +54,12 @@ impl<W: Write> Xdatcar<W> {
         self.frames += 1;
         writeln!(self.out, "Direct configuration= {:5}", self.frames).map_err(failed)?;
         for element in &elements {
-            for (position, _) in structure.positions.iter().zip(structure.species.iter()).filter(|(_, s)| *s == element) {
+            for (position, _) in structure
+                .positions
+                .iter()
+                .zip(structure.species.iter())
+                .filter(|(_, s)| *s == element)
+            {
                 let f = structure.cell.fractional(*position);
                 writeln!(self.out, "  {:.10} {:.10} {:.10}", f[0], f[1], f[2]).map_err(failed)?;
             }
@@ -97,14 +102,21 @@ pub fn lammps_frame(structure: &Structure, step: u64, out: &mut impl Write) -> R
     let letters: Vec<&str> = periodic.iter().map(|p| if *p { "pp" } else { "ff" }).collect();
     let mut text = format!("ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n{}\n", structure.len());
     // The bounds of a tilted box are those of the box around it.
-    let (low_x, high_x) = ([0.0, xy, xz, xy + xz].into_iter().fold(0.0, f64::min), [0.0, xy, xz, xy + xz].into_iter().fold(0.0, f64::max));
+    let (low_x, high_x) = (
+        [0.0, xy, xz, xy + xz].into_iter().fold(0.0, f64::min),
+        [0.0, xy, xz, xy + xz].into_iter().fold(0.0, f64::max),
+    );
     let bounds = [
         (origin[0] + low_x, origin[0] + a[0] + high_x, xy),
         (origin[1] + yz.min(0.0), origin[1] + b[1] + yz.max(0.0), xz),
         (origin[2], origin[2] + c[2], yz),
     ];
     let tilted = !free && [xy, xz, yz].iter().any(|x| x.abs() > 1e-12);
-    text.push_str(if tilted { "ITEM: BOX BOUNDS xy xz yz " } else { "ITEM: BOX BOUNDS " });
+    text.push_str(if tilted {
+        "ITEM: BOX BOUNDS xy xz yz "
+    } else {
+        "ITEM: BOX BOUNDS "
+    });
     text.push_str(&letters.join(" "));
     text.push('\n');
     for (low, high, tilt) in bounds {

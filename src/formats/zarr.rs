@@ -77,7 +77,10 @@ impl Store {
     /// Begins a store in a folder that must not exist yet or be empty.
     pub fn create(root: &Path, attributes: &[(&str, String)]) -> io::Result<Self> {
         if root.exists() && (!root.is_dir() || fs::read_dir(root)?.next().is_some()) {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists and is not empty"));
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "it exists and is not empty",
+            ));
         }
         let mut store = Self {
             root: root.to_owned(),
@@ -101,7 +104,9 @@ impl Store {
     pub fn array(&mut self, group: &str, name: &str, array: &Array) -> io::Result<()> {
         let shape: Vec<usize> = array.dimensions.iter().map(|dimension| dimension.1).collect();
         if shape.iter().product::<usize>() != array.values.len() {
-            return Err(io::Error::other(format!("{name}: its numbers do not fill its dimensions")));
+            return Err(io::Error::other(format!(
+                "{name}: its numbers do not fill its dimensions"
+            )));
         }
         let place = format!("{group}/{name}");
         let mut attributes: Map<String, Value> = array
@@ -143,7 +148,11 @@ impl Store {
         let folder = self.root.join(place);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(name), description.to_string())?;
-        let key = if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") };
+        let key = if place.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{place}/{name}")
+        };
         self.metadata.insert(key, description);
         Ok(())
     }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::analysis::AnalysisError;
 use crate::analysis::chains::read_chains;
 use crate::analysis::observable::Observable;
 use crate::analysis::statistics::Summary;
-use crate::analysis::AnalysisError;
 use crate::formats::{FormatError, xyz};
 use crate::run::RunDirectory;
 use crate::run::results::Results;

@@ -88,7 +88,12 @@ pub fn phase_rows(prefix: &str, measured: &Measured) -> String {
 /// Measures a run, each oracle call counted with `oracle_seconds` and each time step on a network with `step_seconds`.
 pub fn measure(results: &Results, oracle_seconds: f64, step_seconds: f64) -> Measured {
     let analysis = results.analysis().json;
-    let get = |path: &str| analysis.pointer(path).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
+    let get = |path: &str| {
+        analysis
+            .pointer(path)
+            .and_then(serde_json::Value::as_f64)
+            .unwrap_or(f64::NAN)
+    };
     let calls = results.oracle_calls();
     let beta = 1.0 / results.thermal_energy;
     let frozen = results.generations.iter().rfind(|generation| generation.frozen);
@@ -100,7 +105,7 @@ pub fn measure(results: &Results, oracle_seconds: f64, step_seconds: f64) -> Mea
         (Phase::Learning, "learning", calls.learning),
         (Phase::Sampling, "sampling", calls.sampling),
     ] {
-        let (mut steps, mut network_steps, mut accepted, mut diverged, mut unphysical) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        let [mut steps, mut network_steps, mut accepted, mut diverged, mut unphysical] = [0.0_f64; 5];
         let (mut starts, mut ends) = (Vec::new(), Vec::new());
         for (chain, decisions) in results.decisions.iter().enumerate() {
             let mut before = results.start_energies.get(chain).copied().flatten();

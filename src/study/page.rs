@@ -19,7 +19,11 @@ pub fn plots(study: &Specification, variants: &[VariantSummary]) -> Vec<Figure> 
             if !estimate.mean.is_finite() {
                 continue;
             }
-            let name = if against_x { variant.group.clone() } else { String::new() };
+            let name = if against_x {
+                variant.group.clone()
+            } else {
+                String::new()
+            };
             let at = match series.iter().position(|own| own.name == name) {
                 Some(at) => at,
                 None => {
@@ -34,7 +38,11 @@ pub fn plots(study: &Specification, variants: &[VariantSummary]) -> Vec<Figure> 
             series[at].points.push((x, estimate.mean));
             series[at].errors.push(estimate.error);
         }
-        let scale = if study.x_logarithmic { Scale::Logarithmic } else { Scale::Linear };
+        let scale = if study.x_logarithmic {
+            Scale::Logarithmic
+        } else {
+            Scale::Linear
+        };
         let x = if against_x {
             (study.x_name.clone(), scale)
         } else {
@@ -69,7 +77,11 @@ fn law(variants: &[VariantSummary]) -> Option<Figure> {
             if !(run.beta_sigma.is_finite() && run.acceptance.is_finite()) {
                 continue;
             }
-            let name = if variant.group.is_empty() { "runs" } else { &variant.group };
+            let name = if variant.group.is_empty() {
+                "runs"
+            } else {
+                &variant.group
+            };
             let at = match groups.iter().position(|own| own.name == name) {
                 Some(at) => at,
                 None => {
@@ -83,7 +95,11 @@ fn law(variants: &[VariantSummary]) -> Option<Figure> {
     if groups.is_empty() {
         return None;
     }
-    let most = groups.iter().flat_map(|own| &own.points).map(|point| point.0).fold(1.0, f64::max);
+    let most = groups
+        .iter()
+        .flat_map(|own| &own.points)
+        .map(|point| point.0)
+        .fold(1.0, f64::max);
     let curve = (0..=100).map(|i| 1.05 * most * f64::from(i) / 100.0);
     let curve = curve.map(|x| (x, complementary_error_function(0.5 * x))).collect();
     groups.push(Series::new("erfc((βσ/2)√(1−ρ))", curve, Style::Dashed));
@@ -136,12 +152,10 @@ pub fn page(study: &Specification, variants: &[VariantSummary], figures: &[Figur
             }
         } }
     };
-    let mut sections = vec![
-        Section {
-            title: "Comparison".to_owned(),
-            body: comparison,
-        },
-    ];
+    let mut sections = vec![Section {
+        title: "Comparison".to_owned(),
+        body: comparison,
+    }];
     for figure in figures {
         sections.push(Section {
             title: figure.title.clone(),

@@ -146,7 +146,10 @@ pub fn run_jobs(
         return Err(error);
     }
     let states = states.into_inner().unwrap_or_default();
-    Ok(states.into_iter().map(|state| state.unwrap_or(JobState::Stopped)).collect())
+    Ok(states
+        .into_iter()
+        .map(|state| state.unwrap_or(JobState::Stopped))
+        .collect())
 }
 
 fn run_job(
@@ -180,11 +183,19 @@ fn run_job(
     };
     let runs = job.directory.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(runs).map_err(file(runs))?;
-    let name = job.directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = job
+        .directory
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     // The settings lie beside the run, so that a study that was changed is not mistaken for the one that ran. The potential of the
     // variant before is the same network wherever the study lies.
     let settings = runs.join(format!("{name}.settings.toml"));
-    let asked = if potential.is_empty() { text.clone() } else { text.replace(&potential, super::specification::POTENTIAL) };
+    let asked = if potential.is_empty() {
+        text.clone()
+    } else {
+        text.replace(&potential, super::specification::POTENTIAL)
+    };
     let directory = RunDirectory::new(&job.directory);
     if directory.holds_run() && std::fs::read_to_string(&settings).is_ok_and(|ran| ran != asked) {
         return Err(RunnerError::Changed {

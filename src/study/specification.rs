@@ -124,11 +124,13 @@ impl Specification {
         study.config = folder.unwrap_or(Path::new(".")).join(&study.config);
         let base = read(&study.config)?;
         for variant in &study.variants {
-            study.text(&base, variant, "a-potential", &[]).map_err(|message| StudyError::Variant {
-                path: path.to_owned(),
-                variant: variant.name.clone(),
-                message,
-            })?;
+            study
+                .text(&base, variant, "a-potential", &[])
+                .map_err(|message| StudyError::Variant {
+                    path: path.to_owned(),
+                    variant: variant.name.clone(),
+                    message,
+                })?;
         }
         Ok(study)
     }
@@ -143,7 +145,10 @@ impl Specification {
         if self.jobs == 0 {
             return Err("jobs must be at least 1".to_owned());
         }
-        let costs = [("oracle-seconds", self.oracle_seconds), ("step-seconds", self.step_seconds)];
+        let costs = [
+            ("oracle-seconds", self.oracle_seconds),
+            ("step-seconds", self.step_seconds),
+        ];
         if let Some((key, _)) = costs.iter().find(|(_, value)| !(*value >= 0.0 && value.is_finite())) {
             return Err(format!("{key} must be a number of seconds, not negative"));
         }
@@ -162,11 +167,18 @@ impl Specification {
             if let Some(after) = &variant.after
                 && !seen.contains(&after.as_str())
             {
-                return Err(format!("variant {name} comes after {after}, but no variant before it has that name"));
+                return Err(format!(
+                    "variant {name} comes after {after}, but no variant before it has that name"
+                ));
             }
-            let asks = variant.set.values().any(|value| value.as_str().is_some_and(|text| text.contains(POTENTIAL)));
+            let asks = variant
+                .set
+                .values()
+                .any(|value| value.as_str().is_some_and(|text| text.contains(POTENTIAL)));
             if asks && variant.after.is_none() {
-                return Err(format!("variant {name} uses {POTENTIAL}: say of which variant with after = \"NAME\""));
+                return Err(format!(
+                    "variant {name} uses {POTENTIAL}: say of which variant with after = \"NAME\""
+                ));
             }
             seen.push(name);
         }
@@ -249,7 +261,12 @@ mod tests {
         let settings = study.settings(&study.variants[1], "/p q", &["sampling.seed=4".to_owned()]);
         assert_eq!(
             settings,
-            ["sampling.steps=5", "proposal.potential=\"/p q\"", "trajectory.steps=7", "sampling.seed=4"]
+            [
+                "sampling.steps=5",
+                "proposal.potential=\"/p q\"",
+                "trajectory.steps=7",
+                "sampling.seed=4"
+            ]
         );
         let text = study.text(BASE, &study.variants[1], "/p q", &settings).unwrap();
         let config = crate::config::parse(&text).unwrap();
@@ -263,13 +280,31 @@ mod tests {
         for (text, part) in [
             (head.to_owned(), "variant"),
             (format!("{head}[[variant]]\nname = \"a/b\"\n"), "folder's name"),
-            (format!("{head}[[variant]]\nname = \"a\"\n[[variant]]\nname = \"a\"\n"), "two variants"),
-            (format!("{head}[[variant]]\nname = \"a\"\nafter = \"b\"\n"), "no variant before it"),
+            (
+                format!("{head}[[variant]]\nname = \"a\"\n[[variant]]\nname = \"a\"\n"),
+                "two variants",
+            ),
+            (
+                format!("{head}[[variant]]\nname = \"a\"\nafter = \"b\"\n"),
+                "no variant before it",
+            ),
             (format!("{head}jbos = 2\n[[variant]]\nname = \"a\"\n"), "jbos"),
-            (format!("{head}[[variant]]\nname = \"a\"\nset = {{ \"trajectory.stesp\" = 1 }}\n"), "variant a: "),
-            (format!("{head}[[variant]]\nname = \"a\"\nset = {{ \"proposal.potential\" = \"{{potential}}\" }}\n"), "after ="),
-            ("config = \"base.toml\"\nseeds = []\n[[variant]]\nname = \"a\"\n".to_owned(), "seeds is empty"),
-            ("config = \"base.toml\"\nseeds = [1, 1]\n[[variant]]\nname = \"a\"\n".to_owned(), "twice"),
+            (
+                format!("{head}[[variant]]\nname = \"a\"\nset = {{ \"trajectory.stesp\" = 1 }}\n"),
+                "variant a: ",
+            ),
+            (
+                format!("{head}[[variant]]\nname = \"a\"\nset = {{ \"proposal.potential\" = \"{{potential}}\" }}\n"),
+                "after =",
+            ),
+            (
+                "config = \"base.toml\"\nseeds = []\n[[variant]]\nname = \"a\"\n".to_owned(),
+                "seeds is empty",
+            ),
+            (
+                "config = \"base.toml\"\nseeds = [1, 1]\n[[variant]]\nname = \"a\"\n".to_owned(),
+                "twice",
+            ),
         ] {
             let message = read(&text).unwrap_err();
             assert!(message.contains(part), "{text}: {message}");

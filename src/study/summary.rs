@@ -40,15 +40,60 @@ pub struct Metric {
 
 /// What is compared, in order.
 pub const METRICS: [Metric; 9] = [
-    Metric { key: "acceptance", name: "acceptance", digits: 3, value: |m| m.acceptance },
-    Metric { key: "tau", name: "τ / samples", digits: 2, value: |m| m.tau },
-    Metric { key: "ess", name: "ESS", digits: 0, value: |m| m.ess },
-    Metric { key: "ess-per-call", name: "ESS / call, sampling", digits: 3, value: |m| m.ess_per_call },
-    Metric { key: "ess-per-call-total", name: "ESS / call, all phases", digits: 3, value: |m| m.ess_per_call_total },
-    Metric { key: "ess-per-second", name: "ESS / s of counted cost", digits: 5, value: |m| m.ess_per_second },
-    Metric { key: "labels-to-freeze", name: "labels to freeze", digits: 0, value: |m| m.labels_to_freeze },
-    Metric { key: "error", name: "energy error σ / meV", digits: 2, value: |m| m.error },
-    Metric { key: "energy", name: "U per atom / eV", digits: 5, value: |m| m.energy },
+    Metric {
+        key: "acceptance",
+        name: "acceptance",
+        digits: 3,
+        value: |m| m.acceptance,
+    },
+    Metric {
+        key: "tau",
+        name: "τ / samples",
+        digits: 2,
+        value: |m| m.tau,
+    },
+    Metric {
+        key: "ess",
+        name: "ESS",
+        digits: 0,
+        value: |m| m.ess,
+    },
+    Metric {
+        key: "ess-per-call",
+        name: "ESS / call, sampling",
+        digits: 3,
+        value: |m| m.ess_per_call,
+    },
+    Metric {
+        key: "ess-per-call-total",
+        name: "ESS / call, all phases",
+        digits: 3,
+        value: |m| m.ess_per_call_total,
+    },
+    Metric {
+        key: "ess-per-second",
+        name: "ESS / s of counted cost",
+        digits: 5,
+        value: |m| m.ess_per_second,
+    },
+    Metric {
+        key: "labels-to-freeze",
+        name: "labels to freeze",
+        digits: 0,
+        value: |m| m.labels_to_freeze,
+    },
+    Metric {
+        key: "error",
+        name: "energy error σ / meV",
+        digits: 2,
+        value: |m| m.error,
+    },
+    Metric {
+        key: "energy",
+        name: "U per atom / eV",
+        digits: 5,
+        value: |m| m.energy,
+    },
 ];
 
 /// A variant over its seeds.
@@ -103,7 +148,11 @@ pub fn table(variants: &[VariantSummary]) -> String {
         .collect();
     let mut text = String::new();
     for row in rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }

@@ -133,7 +133,11 @@ pub fn chart(chart: &Chart) -> Result<String, AnalysisError> {
             .filter(|(_, own)| !own.name.is_empty())
             .collect();
         let rows = rows(&named, WIDTH - y.room());
-        let (key, area) = area.split_vertically(if rows.is_empty() { 0 } else { ROW * rows.len() as i32 + 6 });
+        let (key, area) = area.split_vertically(if rows.is_empty() {
+            0
+        } else {
+            ROW * rows.len() as i32 + 6
+        });
         for (row, entries) in rows.iter().enumerate() {
             let height = ROW * row as i32 + ROW / 2 + 6;
             for (index, left) in entries {
@@ -248,7 +252,11 @@ mod tests {
             y: ("n²".to_owned(), Scale::Logarithmic),
             series: vec![
                 with_errors,
-                Series::new("a very long name that takes most of a row", points.clone(), Style::Dashed),
+                Series::new(
+                    "a very long name that takes most of a row",
+                    points.clone(),
+                    Style::Dashed,
+                ),
                 Series::new("another name that does not fit beside it", points, Style::Line),
             ],
             guides: vec![(100.0, "a hundred".to_owned())],

@@ -85,7 +85,10 @@ pub fn for_page(svg: &str) -> String {
     for (name, color) in names.chain(series).zip([INK, GRID, GUIDE].iter().chain(&PALETTE)) {
         let RGBColor(r, g, b) = color;
         let hexadecimal = format!("#{r:02X}{g:02X}{b:02X}");
-        themed = themed.replace(&format!("\"{hexadecimal}\""), &format!("\"var(--{name}, {hexadecimal})\""));
+        themed = themed.replace(
+            &format!("\"{hexadecimal}\""),
+            &format!("\"var(--{name}, {hexadecimal})\""),
+        );
     }
     themed
 }

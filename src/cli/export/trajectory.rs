@@ -80,7 +80,9 @@ impl Trajectory {
                 }
                 if count % self.every == 0 {
                     frame.info.insert("slmc_chain".into(), chain.to_string());
-                    writer.frame(&frame, step).map_err(|error| cannot_write(&self.out, &error))?;
+                    writer
+                        .frame(&frame, step)
+                        .map_err(|error| cannot_write(&self.out, &error))?;
                     written += 1;
                 }
                 count += 1;
@@ -88,10 +90,11 @@ impl Trajectory {
         }
         writer.finish().map_err(|error| cannot_write(&self.out, &error))?;
         if written == 0 {
-            return Err(
-                Failure::new(exit::DATA, format!("{} holds no sampled frame", self.directory.display()))
-                    .hint("set output.trajectory-every to write a trajectory; --all also takes the discarded steps"),
-            );
+            return Err(Failure::new(
+                exit::DATA,
+                format!("{} holds no sampled frame", self.directory.display()),
+            )
+            .hint("set output.trajectory-every to write a trajectory; --all also takes the discarded steps"));
         }
         Ok(0)
     }

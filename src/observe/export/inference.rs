@@ -57,15 +57,18 @@ pub fn inference_data(results: &Results, columns: &[Column], out: &Path) -> io::
             store.array(&posterior, "volume", &volume)?;
             let mut cell = shape.real("Å", "lattice vectors as rows", |_| 0.0);
             cell.dimensions.extend([("vector", 3), ("component", 3)]);
-            let vectors = shape.decisions().flat_map(|decision| decision.cell.unwrap_or_default().into_iter().flatten());
+            let vectors = shape
+                .decisions()
+                .flat_map(|decision| decision.cell.unwrap_or_default().into_iter().flatten());
             cell.values = Values::Real(vectors.collect());
             store.array(&posterior, "cell", &cell)?;
         }
         if prefix.is_empty() {
             for column in columns.iter().filter(|column| column.every == 1) {
-                let numbers = column.chains.iter().flat_map(|chain| {
-                    (0..draws).map(|draw| chain.get(draw).copied().unwrap_or(f64::NAN))
-                });
+                let numbers = column
+                    .chains
+                    .iter()
+                    .flat_map(|chain| (0..draws).map(|draw| chain.get(draw).copied().unwrap_or(f64::NAN)));
                 let mut array = shape.real("", "", |_| 0.0);
                 array.attributes = vec![("units", column.unit.clone())];
                 array.values = Values::Real(numbers.collect());
@@ -78,7 +81,10 @@ pub fn inference_data(results: &Results, columns: &[Column], out: &Path) -> io::
         let beta = 1.0 / results.thermal_energy;
         let mut add = |name: &str, array: Array| store.array(&stats, name, &array);
         add("lp", shape.real("", "−βU", |decision| -beta * decision.energy))?;
-        add("energy", shape.real("", "β(U + K)", |decision| beta * (decision.energy + decision.kinetic)))?;
+        add(
+            "energy",
+            shape.real("", "β(U + K)", |decision| beta * (decision.energy + decision.kinetic)),
+        )?;
         add(
             "acceptance_rate",
             shape.real("", "min(1, exp(−βΔH))", |decision| match decision.outcome {
@@ -87,19 +93,56 @@ pub fn inference_data(results: &Results, columns: &[Column], out: &Path) -> io::
                 _ => (-scaled_change(results, decision)).exp().min(1.0),
             }),
         )?;
-        add("energy_error", shape.real("", "βΔH", |decision| scaled_change(results, decision)))?;
-        add("step_size", shape.real("fs", "time step", |decision| time_step(results, decision)))?;
-        add("diverging", shape.logical("the trajectory diverged", |decision| decision.outcome == Outcome::Diverged))?;
-        add("accepted", shape.logical("the proposal was accepted", |decision| decision.outcome == Outcome::Accepted))?;
-        add("unphysical", shape.logical("the oracle had no answer", |decision| decision.outcome == Outcome::Unphysical))?;
-        add("n_steps", shape.integer("time steps of the trajectory", |decision| i64::from(decision.steps)))?;
-        add("n_segments", shape.integer("segments, each with fresh momenta", |decision| i64::from(decision.segments)))?;
-        add("n_oracle_calls", shape.integer("oracle calls of the step", |decision| i64::from(decision.labels)))?;
+        add(
+            "energy_error",
+            shape.real("", "βΔH", |decision| scaled_change(results, decision)),
+        )?;
+        add(
+            "step_size",
+            shape.real("fs", "time step", |decision| time_step(results, decision)),
+        )?;
+        add(
+            "diverging",
+            shape.logical("the trajectory diverged", |decision| {
+                decision.outcome == Outcome::Diverged
+            }),
+        )?;
+        add(
+            "accepted",
+            shape.logical("the proposal was accepted", |decision| {
+                decision.outcome == Outcome::Accepted
+            }),
+        )?;
+        add(
+            "unphysical",
+            shape.logical("the oracle had no answer", |decision| {
+                decision.outcome == Outcome::Unphysical
+            }),
+        )?;
+        add(
+            "n_steps",
+            shape.integer("time steps of the trajectory", |decision| i64::from(decision.steps)),
+        )?;
+        add(
+            "n_segments",
+            shape.integer("segments, each with fresh momenta", |decision| {
+                i64::from(decision.segments)
+            }),
+        )?;
+        add(
+            "n_oracle_calls",
+            shape.integer("oracle calls of the step", |decision| i64::from(decision.labels)),
+        )?;
         add(
             "generation",
-            shape.integer("network generation, −1 for none", |decision| decision.generation.map_or(-1, i64::from)),
+            shape.integer("network generation, −1 for none", |decision| {
+                decision.generation.map_or(-1, i64::from)
+            }),
         )?;
-        add("step", shape.integer("step of the chain", |decision| decision.step as i64))?;
+        add(
+            "step",
+            shape.integer("step of the chain", |decision| decision.step as i64),
+        )?;
     }
     store.finish()
 }

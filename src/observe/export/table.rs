@@ -35,7 +35,9 @@ pub fn steps_table(results: &Results) -> String {
                 decision.step.to_string(),
                 phase.to_owned(),
                 (index >= first).to_string(),
-                decision.generation.map_or(String::new(), |generation| generation.to_string()),
+                decision
+                    .generation
+                    .map_or(String::new(), |generation| generation.to_string()),
                 outcome.to_owned(),
                 number(Some(decision.energy)),
                 number(decision.energy_proposed),
@@ -51,7 +53,9 @@ pub fn steps_table(results: &Results) -> String {
                 decision.labels.to_string(),
             ];
             for component in 0..6 {
-                let stress = decision.stress.map(|stress| GPA_PER_EV_PER_CUBIC_ANGSTROM * stress[component]);
+                let stress = decision
+                    .stress
+                    .map(|stress| GPA_PER_EV_PER_CUBIC_ANGSTROM * stress[component]);
                 cells.push(number(stress));
             }
             cells.push(number(decision.cell.map(|cell| determinant(&cell).abs())));

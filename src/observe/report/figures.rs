@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use crate::analysis::acceptance::EnergyError;
-use crate::analysis::plot::{
-    Chart, Scale, Series, Style, Trace, chart, learning_curve, trace_and_autocorrelation,
-};
+use crate::analysis::plot::{Chart, Scale, Series, Style, Trace, chart, learning_curve, trace_and_autocorrelation};
 use crate::analysis::radial::radial_distribution;
 use crate::formats::Frame;
 use crate::linear::{Mat3, determinant, norm};
@@ -80,7 +78,11 @@ pub fn figures(root: &Path, results: &Results, frames: &[Vec<Frame>], columns: &
     figures.extend(cell(results));
     figures.push(pressure(results));
     figures.extend(columns.iter().enumerate().map(|(index, column)| {
-        let unit = if column.unit.is_empty() { String::new() } else { format!(" / {}", column.unit) };
+        let unit = if column.unit.is_empty() {
+            String::new()
+        } else {
+            format!(" / {}", column.unit)
+        };
         let trace = Trace {
             title: String::new(),
             name: format!("{}{unit}", column.name),
@@ -126,7 +128,10 @@ fn ranks(chains: &[Vec<f64>]) -> Option<Figure> {
         Series::new(format!("chain {index}"), points, Style::Line)
     });
     let figure = Chart {
-        x: ("rank of the energy among all chains, as a fraction".to_owned(), Scale::Fixed(0.0, 1.0)),
+        x: (
+            "rank of the energy among all chains, as a fraction".to_owned(),
+            Scale::Fixed(0.0, 1.0),
+        ),
         y: ("count / expected".to_owned(), Scale::Linear),
         series: series.collect(),
         guides: vec![(1.0, String::new()), (0.0, String::new())],
@@ -276,7 +281,11 @@ fn radial(frames: &[Vec<Frame>]) -> Option<Figure> {
     let stride = (structures.len() * atoms).div_ceil(20_000).max(1);
     let g = radial_distribution(structures.into_iter().step_by(stride), RANGE, BINS).ok()?;
     let series = |name: String, values: &[f64]| {
-        Series::new(name, g.radii.iter().copied().zip(values.iter().copied()).collect(), Style::Line)
+        Series::new(
+            name,
+            g.radii.iter().copied().zip(values.iter().copied()).collect(),
+            Style::Line,
+        )
     };
     let mut all = vec![series("all atoms".to_owned(), &g.total)];
     if g.pairs.len() > 1 {
@@ -302,7 +311,12 @@ fn radial(frames: &[Vec<Frame>]) -> Option<Figure> {
 /// Volume and lattice vectors, where the cell is a variable.
 fn cell(results: &Results) -> Vec<Option<Figure>> {
     let series = |f: &dyn Fn(&Mat3) -> f64| -> Vec<Vec<f64>> {
-        let cells = |chain: &[Decision]| chain.iter().filter_map(|decision| decision.cell.as_ref().map(f)).collect();
+        let cells = |chain: &[Decision]| {
+            chain
+                .iter()
+                .filter_map(|decision| decision.cell.as_ref().map(f))
+                .collect()
+        };
         results.kept().iter().map(|(_, chain)| cells(chain)).collect()
     };
     let volume = Trace {
@@ -337,7 +351,9 @@ fn cell(results: &Results) -> Vec<Option<Figure>> {
 
 fn pressure(results: &Results) -> Option<Figure> {
     let kept = results.kept();
-    let known = kept.iter().all(|(_, chain)| chain.iter().all(|decision| decision.stress.is_some()));
+    let known = kept
+        .iter()
+        .all(|(_, chain)| chain.iter().all(|decision| decision.stress.is_some()));
     if !known {
         return None;
     }
@@ -348,7 +364,10 @@ fn pressure(results: &Results) -> Option<Figure> {
     let trace = Trace {
         title: String::new(),
         name: "−tr σ/3 / GPa".to_owned(),
-        chains: kept.iter().map(|(_, chain)| chain.iter().map(value).collect()).collect(),
+        chains: kept
+            .iter()
+            .map(|(_, chain)| chain.iter().map(value).collect())
+            .collect(),
     };
     Figure::new(
         "pressure",

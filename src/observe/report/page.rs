@@ -173,7 +173,10 @@ fn overview(results: &Results, analysis: &Analysis) -> Markup {
     );
     let tiles = [
         (format!("{energy} eV"), "potential energy".to_owned()),
-        (show(value("/potential_energy/ess_bulk"), 0), "effective samples".to_owned()),
+        (
+            show(value("/potential_energy/ess_bulk"), 0),
+            "effective samples".to_owned(),
+        ),
         (show(value("/acceptance"), 3), "acceptance while sampling".to_owned()),
         (
             show(value("/ess_per_oracle_call"), 3),
@@ -251,7 +254,11 @@ fn verdicts(lines: &[Line]) -> Markup {
 
 fn means(analysis: &Analysis, columns: &[Column]) -> Markup {
     let mut rows: Vec<Row> = Vec::new();
-    rows.extend(summary_row("potential energy", "eV", &analysis.json["potential_energy"]));
+    rows.extend(summary_row(
+        "potential energy",
+        "eV",
+        &analysis.json["potential_energy"],
+    ));
     let temperature = serde_json::json!({
         "mean": analysis.json["temperature_kinetic"],
         "mcse": analysis.json["temperature_kinetic_mcse"],
@@ -263,7 +270,11 @@ fn means(analysis: &Analysis, columns: &[Column]) -> Markup {
     }
     if let Some(stress) = analysis.json["stress_configurational_gpa"].as_object() {
         for (component, numbers) in stress {
-            rows.extend(summary_row(&format!("stress {component}, configurational"), "GPa", numbers));
+            rows.extend(summary_row(
+                &format!("stress {component}, configurational"),
+                "GPa",
+                numbers,
+            ));
         }
     }
     for column in columns {
