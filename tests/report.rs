@@ -12,6 +12,12 @@ fn required(name: &str) -> bool {
     std::env::var("SLMC_REQUIRE_ORACLES").is_ok_and(|names| names.split([',', ' ']).any(|own| own == name))
 }
 
+/// Two columns of small numbers.
+fn table_rows(count: u32) -> String {
+    let rows: Vec<String> = (0..count).map(|i| format!("{},{}", i % 7, i % 5)).collect();
+    rows.join("\n")
+}
+
 /// Says what is left out; panics where it must not be.
 fn skip(name: &str) {
     assert!(!required(name), "{name} is required and not there");
@@ -148,7 +154,7 @@ fn the_report_opens_and_the_exports_are_read() {
 
     // Columns of the user: in text, JSON and page; the name is shown as written, not run.
     let table = folder.path().join("mine.csv");
-    let rows: String = (0..148).map(|i| format!("{},{}\n", i % 7, i % 5)).collect();
+    let rows = table_rows(148);
     std::fs::write(&table, rows).unwrap();
     let column = format!("mine={}", text(&table));
     let html = folder.path().join("again.html");
@@ -198,7 +204,7 @@ fn the_report_opens_and_the_exports_are_read() {
 
 fn exports(folder: &Path, run: &Path, json: &str) {
     std::fs::write(folder.join("analysis.json"), json).unwrap();
-    let rows: String = (0..148).map(|i| format!("{},{}\n", i % 7, i % 5)).collect();
+    let rows = table_rows(148);
     std::fs::write(folder.join("mine.csv"), rows).unwrap();
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let run = text(run);

@@ -13,6 +13,9 @@ use crate::observe::columns::{Column, ColumnError};
 use crate::observe::report::{report, with_error};
 use crate::run::results::{Analysis, Results};
 
+/// What `--html` without a file stands for.
+const BESIDE: &str = "DIR/report.html";
+
 /// Arguments of `slmc analyze`.
 #[derive(Debug, Args)]
 pub struct Analyze {
@@ -25,9 +28,9 @@ pub struct Analyze {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// Write the report as one HTML page [default: DIR/report.html].
-    #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with = "chains")]
-    html: Option<Option<PathBuf>>,
+    /// Write the report as one HTML page; without FILE into the run directory.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = BESIDE, conflicts_with = "chains")]
+    html: Option<PathBuf>,
     /// Write each figure of the report as SVG into a folder.
     #[arg(long, value_name = "FOLDER", conflicts_with = "chains")]
     plots: Option<PathBuf>,
@@ -75,7 +78,11 @@ impl Analyze {
         if self.html.is_some() || self.plots.is_some() {
             let report = report(directory, &results, &analysis, &columns);
             if let Some(path) = &self.html {
-                let path = path.clone().unwrap_or_else(|| directory.join("report.html"));
+                let path = if path.as_os_str() == BESIDE {
+                    directory.join("report.html")
+                } else {
+                    path.clone()
+                };
                 crate::run::directory::replace(&path, report.html.as_bytes())
                     .map_err(|error| cannot_write(&path, &error))?;
             }

@@ -18,7 +18,7 @@ use crate::study::{
 pub struct Study {
     /// The study: base configuration, variants, seeds.
     #[arg(value_name = "STUDY.toml")]
-    study: PathBuf,
+    file: PathBuf,
     /// The folder of the study's runs and results; run it again to go on.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -36,7 +36,7 @@ pub struct Study {
 impl Study {
     /// Runs what is missing and writes table, plots and page.
     pub fn run(self, verbosity: Verbosity) -> Result<u8, Failure> {
-        let study = Specification::read(&self.study).map_err(|error| failure(&error))?;
+        let study = Specification::read(&self.file).map_err(|error| failure(&error))?;
         let count = self.seeds.map_or(study.seeds.len(), |count| count as usize);
         let seeds = &study.seeds[..count.min(study.seeds.len())];
         let base = std::fs::read_to_string(&study.config)

@@ -48,7 +48,7 @@ impl<W: Write> Xdatcar<W> {
             let counts: Vec<String> = elements.iter().map(count).collect();
             head.push_str(&format!("  {}\n  {}\n", symbols.join(" "), counts.join(" ")));
             self.out.write_all(head.as_bytes()).map_err(failed)?;
-            self.cell = Some(structure.cell.clone());
+            self.cell = Some(structure.cell);
             self.species = Some(structure.species.to_vec());
         }
         self.frames += 1;

@@ -59,9 +59,12 @@ impl Axis {
     /// An axis with a name at each of 0, 1, 2, …; long names are cut where there are many.
     pub fn names(names: &[String]) -> Self {
         let most = (75 / names.len().max(1)).max(3);
-        let cut = |name: &String| match name.chars().count() > most {
-            true => name.chars().take(most - 1).chain(['…']).collect(),
-            false => name.clone(),
+        let cut = |name: &String| {
+            if name.chars().count() > most {
+                name.chars().take(most - 1).chain(['…']).collect()
+            } else {
+                name.clone()
+            }
         };
         Self {
             low: -0.5,
