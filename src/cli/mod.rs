@@ -2,6 +2,7 @@
 
 mod analyze;
 mod check;
+mod data;
 mod export;
 mod init;
 mod label;
@@ -78,6 +79,8 @@ enum Command {
     Stop(stop::Stop),
     /// Label structures with an oracle.
     Label(label::Label),
+    /// Make, choose, divide and convert sets of structures.
+    Data(data::Data),
     /// Fit a potential to labelled structures.
     Train(train::Train),
     /// Energies, forces and stresses of a potential, with errors where labels are present.
@@ -161,6 +164,7 @@ pub fn main() -> ExitCode {
         Command::Status(command) => command.run(),
         Command::Stop(command) => command.run(),
         Command::Label(command) => command.run(verbosity),
+        Command::Data(command) => command.run(verbosity),
         Command::Train(command) => command.run(verbosity),
         Command::Predict(command) => command.run(),
         Command::Analyze(command) => command.run(),

@@ -245,6 +245,24 @@ impl Descriptor {
             .collect()
     }
 
+    /// The values of every atom's symmetry functions, in atom order; arguments as for [`Descriptor::atom_features`].
+    pub fn atom_values(&self, structure: &Structure, list: &NeighbourList) -> Vec<Vec<f64>> {
+        let unknown = self.elements.len();
+        let elements: Vec<usize> = structure
+            .species
+            .iter()
+            .map(|s| self.element_index(*s).unwrap_or(unknown))
+            .collect();
+        let mut cache = AtomCache::default();
+        (0..structure.len())
+            .map(|i| {
+                let mut values = vec![0.0; self.functions.get(elements[i]).map_or(0, Vec::len)];
+                self.forward(structure, list, &elements, i, &mut cache, &mut values);
+                values
+            })
+            .collect()
+    }
+
     fn features_of(
         &self,
         structure: &Structure,

@@ -34,6 +34,22 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<Frame>, FormatError> {
     }
 }
 
+/// Writes frames in the format that the file's name asks for, replacing it: extended XYZ (`.xyz`, `.extxyz`, also `.gz`) or, for a
+/// single frame, POSCAR.
+pub fn write(path: impl AsRef<Path>, frames: &[Frame]) -> Result<(), FormatError> {
+    let path = path.as_ref();
+    match (format_by_name(path), frames) {
+        (Some(Format::Xyz), _) => xyz::write(path, frames, xyz::Precision::Exact),
+        (Some(Format::Poscar), [frame]) => poscar::write(path, &frame.structure, "").map(|_| ()),
+        (Some(Format::Poscar), _) => Err(FormatError::Unwritable(format!(
+            "{} is a POSCAR and holds one structure, not {}; write .xyz",
+            path.display(),
+            frames.len()
+        ))),
+        (None, _) => Err(FormatError::Unknown { path: path.to_owned() }),
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Xyz,
