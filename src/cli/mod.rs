@@ -89,8 +89,7 @@ enum Command {
     Analyze(analyze::Analyze),
     /// Compare variants of a configuration, each run with several seeds.
     Study(study::Study),
-    /// A run for other programs: ArviZ, tables, trajectories.
-    #[command(subcommand)]
+    /// A run, a potential or structures for other programs: ArviZ, tables, trajectories, n2p2.
     Export(export::Export),
     /// The configuration's JSON schema (for editors), or docs/config.md.
     Schema(schema::Schema),

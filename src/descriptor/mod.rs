@@ -1,6 +1,7 @@
 //! Descriptors: symmetry functions that turn an atom's surroundings into numbers which do not change when the structure is
 //! moved, turned, or its like atoms renamed (Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007)).
 
+mod chebyshev;
 mod config;
 mod cutoff;
 mod environment;
@@ -23,7 +24,7 @@ pub use config::{
 };
 pub use cutoff::{CutoffFunction, CutoffKind};
 pub use features::AtomFeatures;
-pub use function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
+pub use function::{Gaussian, Neighbours, Pairs, SymmetryFunction, Weighting};
 pub use window::{Core, Window};
 
 pub(crate) use kernel::AtomCache;
@@ -181,6 +182,7 @@ impl Descriptor {
         check_ranges(config)?;
         let mut functions = match config.preset {
             Preset::Standard => standard::functions(config, &elements, frames),
+            Preset::Chebyshev => chebyshev::functions(config, &elements, frames),
             Preset::None => vec![Vec::new(); elements.len()],
         };
         for (index, listed) in config.functions.iter().enumerate() {

@@ -3,11 +3,13 @@
 //! White background, the colours of Okabe and Ito (distinct to colour-blind eyes), letters legible at a page's width.
 
 mod axis;
+mod calibration;
 mod chart;
 mod learning;
 mod panel;
 mod trace;
 
+pub use calibration::calibration_plot;
 pub use chart::{Chart, Scale, Series, Style, chart};
 pub use learning::{LearningCurve, learning_curve};
 pub use trace::{Trace, trace_and_autocorrelation};

@@ -1,40 +1,54 @@
-//! `slmc export`: a run for other programs, one file per target.
+//! `slmc export`: runs, potentials and structures for other programs, one file per target.
 
 mod arviz;
 mod csv;
+mod input_data;
+mod n2p2;
 mod trajectory;
 
 use std::path::Path;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::{Failure, exit};
 use crate::run::results::Results;
 
-/// Where to.
+/// Arguments of `slmc export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    #[command(subcommand)]
+    format: Format,
+}
+
 #[derive(Debug, Subcommand)]
-pub enum Export {
-    /// A Zarr store for ArviZ: posterior, sample_stats, and both of the warm-up.
+enum Format {
+    /// A run as a Zarr store for ArviZ: posterior, sample_stats, and both of the warm-up.
     Arviz(arviz::Arviz),
-    /// Tables: one row a step; in a folder also networks and means.
+    /// A run as tables: one row a step; in a folder also networks and means.
     Csv(csv::Csv),
-    /// The sampled trajectory as extended XYZ.
+    /// The sampled trajectory of a run as extended XYZ.
     Xyz(trajectory::Trajectory),
-    /// The sampled trajectory as VASP's XDATCAR.
+    /// The sampled trajectory of a run as VASP's XDATCAR.
     Xdatcar(trajectory::Trajectory),
-    /// The sampled trajectory as a LAMMPS text dump.
+    /// The sampled trajectory of a run as a LAMMPS text dump.
     LammpsDump(trajectory::Trajectory),
+    /// A potential as a folder that LAMMPS' pair_style hdnnp and nnp-predict read.
+    N2p2(n2p2::ExportN2p2),
+    /// Structures as n2p2's input.data.
+    InputData(input_data::ExportInputData),
 }
 
 impl Export {
     /// Writes what was asked for.
     pub fn run(self) -> Result<u8, Failure> {
-        match self {
-            Self::Arviz(arguments) => arguments.run(),
-            Self::Csv(arguments) => arguments.run(),
-            Self::Xyz(arguments) => arguments.run(trajectory::Format::Xyz),
-            Self::Xdatcar(arguments) => arguments.run(trajectory::Format::Xdatcar),
-            Self::LammpsDump(arguments) => arguments.run(trajectory::Format::LammpsDump),
+        match self.format {
+            Format::Arviz(command) => command.run(),
+            Format::Csv(command) => command.run(),
+            Format::Xyz(command) => command.run(trajectory::Format::Xyz),
+            Format::Xdatcar(command) => command.run(trajectory::Format::Xdatcar),
+            Format::LammpsDump(command) => command.run(trajectory::Format::LammpsDump),
+            Format::N2p2(command) => command.run(),
+            Format::InputData(command) => command.run(),
         }
     }
 }
