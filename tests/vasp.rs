@@ -52,7 +52,8 @@ fn fake_potcar(symbols: &[&str]) -> String {
                  245.345; ENMIN  =  184.009 eV\n End of Dataset\n"
             )
         })
-        .collect()
+        .collect::<Vec<String>>()
+        .concat()
 }
 
 /// A folder with a recipe and a counter of launches.

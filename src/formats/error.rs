@@ -48,7 +48,7 @@ impl FormatError {
         }
     }
 
-    pub(super) fn reading(path: &Path) -> impl Fn(std::io::Error) -> Self {
+    pub(crate) fn reading(path: &Path) -> impl Fn(std::io::Error) -> Self {
         move |source| Self::Io {
             path: path.to_owned(),
             action: "read",

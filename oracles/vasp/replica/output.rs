@@ -241,7 +241,7 @@ impl Files {
             "missing-atom" => {
                 self.xml = self
                     .xml
-                    .replacen(&format!("<rc><c>{:2}</c><c>   1</c></rc>", self.species[0]), "", 1)
+                    .replacen(&format!("<rc><c>{:2}</c><c>   1</c></rc>", self.species[0]), "", 1);
             }
             "no-xml" => {
                 let _ = std::fs::write("OUTCAR", &self.outcar);

@@ -418,7 +418,7 @@ mod tests {
 
     #[test]
     fn titles_name_elements() {
-        let element = |title: &str| species_of_title(title).map(|species| species.symbol());
+        let element = |title: &str| species_of_title(title).map(Species::symbol);
         assert_eq!(element("PAW_PBE Ti_sv_new 05Jan2001"), Some("Ti"));
         assert_eq!(element("PAW_PBE H1.25 01Jan2001"), Some("H"));
         assert_eq!(element("US Si"), Some("Si"));
