@@ -94,6 +94,10 @@ pub fn measure(results: &Results, oracle_seconds: f64, step_seconds: f64) -> Mea
             .and_then(serde_json::Value::as_f64)
             .unwrap_or(f64::NAN)
     };
+    // A chain that never moved has as many "effective" samples as steps by ArviZ's convention, and no error of its network:
+    // it measures nothing.
+    let moved = get("/potential_energy/sd") > 0.0;
+    let of_moving = |value: f64| if moved { value } else { f64::NAN };
     let calls = results.oracle_calls();
     let beta = 1.0 / results.thermal_energy;
     let frozen = results.generations.iter().rfind(|generation| generation.frozen);
@@ -163,30 +167,30 @@ pub fn measure(results: &Results, oracle_seconds: f64, step_seconds: f64) -> Mea
                 or(known, error.predicted_acceptance(beta)),
                 or(sampling, get("/potential_energy/mean")),
                 or(sampling, get("/potential_energy/mcse")),
-                or(sampling, get("/potential_energy/tau")),
-                or(sampling, get("/potential_energy/ess_bulk")),
+                or(sampling && moved, get("/potential_energy/tau")),
+                or(sampling && moved, get("/potential_energy/ess_bulk")),
                 or(sampling, get("/potential_energy/rhat")),
-                or(sampling, get("/ess_per_oracle_call")),
-                or(sampling, get("/ess_per_oracle_call_total")),
-                or(sampling, get("/potential_energy/ess_bulk") / cost),
+                or(sampling && moved, get("/ess_per_oracle_call")),
+                or(sampling && moved, get("/ess_per_oracle_call_total")),
+                or(sampling && moved, get("/potential_energy/ess_bulk") / cost),
                 or(sampling, frozen.map_or(f64::NAN, |generation| generation.labels as f64)),
                 cost,
             ],
         });
     }
-    let ess = get("/potential_energy/ess_bulk");
+    let ess = of_moving(get("/potential_energy/ess_bulk"));
     let samples = get("/samples");
     Measured {
         atoms: results.start.len(),
         acceptance: get("/acceptance"),
         tau: samples / ess,
         ess,
-        ess_per_call: get("/ess_per_oracle_call"),
-        ess_per_call_total: get("/ess_per_oracle_call_total"),
+        ess_per_call: of_moving(get("/ess_per_oracle_call")),
+        ess_per_call_total: of_moving(get("/ess_per_oracle_call_total")),
         ess_per_second: ess / sampling_cost,
         labels_to_freeze: frozen.map_or(f64::NAN, |generation| generation.labels as f64),
-        error: averaged_sigma,
-        beta_sigma: averaged_effective,
+        error: of_moving(averaged_sigma),
+        beta_sigma: of_moving(averaged_effective),
         energy: get("/potential_energy/mean") / results.start.len() as f64,
         rows,
     }
