@@ -12,7 +12,7 @@ use crate::oracle::analytic::build;
 use crate::potential::{Potential, Workspace};
 use crate::sampling::Ensemble;
 use crate::structure::Structure;
-use crate::units::Temperature;
+use crate::units::{Pressure, Temperature};
 
 /// The strain of bootstrap copies at constant pressure where none is given.
 const BOOTSTRAP_STRAIN: f64 = 0.02;
@@ -87,6 +87,14 @@ pub(super) fn check_cell(
             "use hybrid Monte Carlo kernels (\"slhmc\" or \"hmc\") at constant pressure",
         );
     }
+    let domain = Domain::around(&first.cell, npt.largest_volume_change, npt.least_height);
+    if starts.iter().any(|start| !domain.contains(&start.cell)) {
+        check.complain(
+            "structure.start-from-frames",
+            "a chain starts from a cell that lies outside the target, whose limits are set around the first",
+            "widen largest-volume-change and least-height of [ensemble.npt], or leave that frame out",
+        );
+    }
     let edge = first.cell.volume().cbrt();
     let along_axes = |start: &Structure| {
         let vectors = start.cell.vectors();
@@ -138,7 +146,7 @@ pub(super) fn ensemble(config: &EnsembleConfig, start: &Structure, kinetics: &Ki
         CouplingConfig::MartynaTobiasKlein => MomentumCoupling::MartynaTobiasKlein,
     };
     let tension = npt.tension.as_ref().map(|components| {
-        let [xx, yy, zz, yz, xz, xy] = components.map(|component| component.value());
+        let [xx, yy, zz, yz, xz, xy] = components.map(Pressure::value);
         Tension {
             tension: [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]],
             reference: start.cell,
@@ -157,5 +165,6 @@ pub(super) fn ensemble(config: &EnsembleConfig, start: &Structure, kinetics: &Ki
         atoms: start.len(),
         degrees_of_freedom: kinetics.degrees_of_freedom(),
         volume_power: start.len() as f64 + 1.0,
+        orientation_power: 2.0,
     }))
 }
