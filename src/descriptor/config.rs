@@ -1,6 +1,7 @@
 //! The `[descriptor]` section of the configuration.
 
 use super::cutoff::CutoffKind;
+use super::window::Core;
 use crate::units::Length;
 
 /// How an atom's surroundings are described to the potential.
@@ -77,6 +78,20 @@ pub enum FunctionConfig {
     WeightedG4(WeightedAngularConfig),
     /// G5 over all pairs, weighted by the product of atomic numbers.
     WeightedG5(WeightedAngularConfig),
+    /// The compact radial function: Σ C(r) over neighbours of one element, with a window C instead of Gaussian and cutoff
+    /// function.
+    CompactG2(CompactRadialConfig),
+    /// The compact angular function with the distance between the two neighbours.
+    CompactG4(CompactAngularConfig),
+    /// The compact angular function without the distance between the two neighbours.
+    CompactG5(CompactAngularConfig),
+    /// The compact radial function over all neighbours, weighted by atomic number.
+    WeightedCompactG2(WeightedCompactRadialConfig),
+    /// The compact angular function over all pairs, weighted by the product of atomic numbers, with the distance between the
+    /// two neighbours.
+    WeightedCompactG4(WeightedCompactAngularConfig),
+    /// The same without that distance.
+    WeightedCompactG5(WeightedCompactAngularConfig),
 }
 
 /// The numbers of a radial function.
@@ -149,4 +164,92 @@ pub struct WeightedAngularConfig {
     pub zeta: f64,
     /// The cutoff radius, a length.
     pub cutoff: Length,
+}
+
+/// The numbers of a compact radial function.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CompactRadialConfig {
+    /// The symbol of the central atom's element.
+    pub central: String,
+    /// The symbol of the neighbours' element.
+    pub neighbour: String,
+    /// Where the window begins, a length; a negative one centres it nearer to the atom, and minus the cutoff on the atom. 0 when
+    /// absent.
+    #[serde(default)]
+    pub inner: Option<Length>,
+    /// Where the window ends: the cutoff radius, a length.
+    pub cutoff: Length,
+    /// The shape of the window; `polynomial-2` when absent.
+    #[serde(default)]
+    pub core: Core,
+    /// Whether the window is narrowed by putting (2 − x)x for x; false when absent.
+    #[serde(default)]
+    pub asymmetric: bool,
+}
+
+/// The numbers of a weighted compact radial function.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WeightedCompactRadialConfig {
+    /// The symbol of the central atom's element.
+    pub central: String,
+    /// Where the window begins, a length; a negative one centres it nearer to the atom, and minus the cutoff on the atom. 0 when
+    /// absent.
+    #[serde(default)]
+    pub inner: Option<Length>,
+    /// Where the window ends: the cutoff radius, a length.
+    pub cutoff: Length,
+    /// The shape of the window; `polynomial-2` when absent.
+    #[serde(default)]
+    pub core: Core,
+    /// Whether the window is narrowed by putting (2 − x)x for x; false when absent.
+    #[serde(default)]
+    pub asymmetric: bool,
+}
+
+/// The numbers of a compact angular function.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CompactAngularConfig {
+    /// The symbol of the central atom's element.
+    pub central: String,
+    /// The symbols of the two neighbours' elements.
+    pub neighbours: [String; 2],
+    /// Where the window begins, a length; a negative one centres it nearer to the atom, and minus the cutoff on the atom. 0 when
+    /// absent.
+    #[serde(default)]
+    pub inner: Option<Length>,
+    /// Where the window ends: the cutoff radius, a length.
+    pub cutoff: Length,
+    /// The shape of the window; `polynomial-2` when absent.
+    #[serde(default)]
+    pub core: Core,
+    /// Whether the window is narrowed by putting (2 − x)x for x; false when absent.
+    #[serde(default)]
+    pub asymmetric: bool,
+    /// Where the window of angles begins and ends, in degrees: within 0 and 180, or centred on one of them.
+    pub angles: [f64; 2],
+}
+
+/// The numbers of a weighted compact angular function.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WeightedCompactAngularConfig {
+    /// The symbol of the central atom's element.
+    pub central: String,
+    /// Where the window begins, a length; a negative one centres it nearer to the atom, and minus the cutoff on the atom. 0 when
+    /// absent.
+    #[serde(default)]
+    pub inner: Option<Length>,
+    /// Where the window ends: the cutoff radius, a length.
+    pub cutoff: Length,
+    /// The shape of the window; `polynomial-2` when absent.
+    #[serde(default)]
+    pub core: Core,
+    /// Whether the window is narrowed by putting (2 − x)x for x; false when absent.
+    #[serde(default)]
+    pub asymmetric: bool,
+    /// Where the window of angles begins and ends, in degrees: within 0 and 180, or centred on one of them.
+    pub angles: [f64; 2],
 }

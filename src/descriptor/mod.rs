@@ -4,6 +4,7 @@
 mod config;
 mod cutoff;
 mod environment;
+mod explicit;
 mod features;
 mod function;
 mod jacobian;
@@ -12,21 +13,23 @@ mod monomials;
 mod plan;
 mod reference;
 mod standard;
+mod window;
 
 use serde::{Deserialize, Serialize};
 
 pub use config::{
-    AngularConfig, DescriptorConfig, FunctionConfig, Preset, RadialConfig, WeightedAngularConfig, WeightedRadialConfig,
+    AngularConfig, CompactAngularConfig, CompactRadialConfig, DescriptorConfig, FunctionConfig, Preset, RadialConfig,
+    WeightedAngularConfig, WeightedCompactAngularConfig, WeightedCompactRadialConfig, WeightedRadialConfig,
 };
 pub use cutoff::{CutoffFunction, CutoffKind};
 pub use features::AtomFeatures;
 pub use function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
+pub use window::{Core, Window};
 
 pub(crate) use kernel::AtomCache;
 
 use crate::linear::{Vec3, add, scale};
 use crate::structure::{NeighbourList, Species, Structure};
-use crate::units::Length;
 
 /// A descriptor that cannot be built.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -140,14 +143,15 @@ impl Descriptor {
                 return Err(DescriptorError::OutOfRange {
                     key: format!("a symmetry function of {element}"),
                     value: format!("{function:?}"),
-                    rule: "η must be at least 0, ζ and the cutoff positive, all numbers finite and all elements known",
+                    rule: "η must be at least 0, ζ and the cutoff positive, a window's ends in order and its angles within 0° and 180° or \
+                           centred there, all numbers finite and all elements known",
                 });
             }
         }
         let cutoff = functions
             .iter()
             .flatten()
-            .map(|function| function.gaussian().cutoff)
+            .map(SymmetryFunction::cutoff)
             .fold(0.0, f64::max);
         let numbers: Vec<f64> = elements.iter().map(|e| f64::from(e.atomic_number())).collect();
         Ok(Self {
@@ -180,7 +184,7 @@ impl Descriptor {
             Preset::None => vec![Vec::new(); elements.len()],
         };
         for (index, listed) in config.functions.iter().enumerate() {
-            let (central, function) = explicit(listed, index, &elements)?;
+            let (central, function) = explicit::function(listed, index, &elements)?;
             functions[central].push(function);
         }
         let cutoff_function = CutoffFunction {
@@ -375,66 +379,6 @@ fn check_ranges(config: &DescriptorConfig) -> Result<(), DescriptorError> {
         );
     }
     Ok(())
-}
-
-/// A listed function and its central element.
-fn explicit(
-    listed: &FunctionConfig,
-    index: usize,
-    elements: &[Species],
-) -> Result<(usize, SymmetryFunction), DescriptorError> {
-    let place = |symbol: &str| {
-        symbol
-            .parse::<Species>()
-            .ok()
-            .and_then(|species| elements.iter().position(|known| *known == species))
-            .ok_or_else(|| DescriptorError::UnknownElement {
-                function: index + 1,
-                element: symbol.to_owned(),
-                known: elements.iter().map(|e| e.symbol()).collect::<Vec<_>>().join(", "),
-            })
-    };
-    let gaussian = |eta: f64, rs: Option<Length>, cutoff: Length| Gaussian {
-        eta,
-        shift: rs.map_or(0.0, Length::value),
-        cutoff: cutoff.value(),
-    };
-    Ok(match listed {
-        FunctionConfig::G2(c) => (
-            place(&c.central)?,
-            SymmetryFunction::Radial {
-                neighbours: Neighbours::Element(place(&c.neighbour)?),
-                gaussian: gaussian(c.eta, c.rs, c.cutoff),
-            },
-        ),
-        FunctionConfig::WeightedG2(c) => (
-            place(&c.central)?,
-            SymmetryFunction::Radial {
-                neighbours: Neighbours::Weighted,
-                gaussian: gaussian(c.eta, c.rs, c.cutoff),
-            },
-        ),
-        FunctionConfig::G4(c) | FunctionConfig::G5(c) => (
-            place(&c.central)?,
-            SymmetryFunction::Angular {
-                pairs: Pairs::Elements(place(&c.neighbours[0])?, place(&c.neighbours[1])?),
-                gaussian: gaussian(c.eta, c.rs, c.cutoff),
-                lambda: c.lambda,
-                zeta: c.zeta,
-                third_side: matches!(listed, FunctionConfig::G4(_)),
-            },
-        ),
-        FunctionConfig::WeightedG4(c) | FunctionConfig::WeightedG5(c) => (
-            place(&c.central)?,
-            SymmetryFunction::Angular {
-                pairs: Pairs::Weighted,
-                gaussian: gaussian(c.eta, c.rs, c.cutoff),
-                lambda: c.lambda,
-                zeta: c.zeta,
-                third_side: matches!(listed, FunctionConfig::WeightedG4(_)),
-            },
-        ),
-    })
 }
 
 #[cfg(test)]
