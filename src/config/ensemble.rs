@@ -88,7 +88,7 @@ pub(super) fn check_cell(
         );
     }
     let domain = Domain::around(&first.cell, npt.largest_volume_change, npt.least_height);
-    if starts.iter().any(|start| !domain.contains(&start.cell)) {
+    if starts.iter().skip(1).any(|start| !domain.contains(&start.cell)) {
         check.complain(
             "structure.start-from-frames",
             "a chain starts from a cell that lies outside the target, whose limits are set around the first",
