@@ -9,6 +9,7 @@
 pub mod analysis;
 pub mod cli;
 pub mod config;
+pub mod data;
 pub mod descriptor;
 pub mod dynamics;
 pub mod formats;

@@ -4,7 +4,7 @@ use ndarray::Array2;
 use rand::{Rng, RngExt};
 use slmc::descriptor::{
     Core, CutoffFunction, CutoffKind, Descriptor, DescriptorConfig, Gaussian, Neighbours, Pairs, SymmetryFunction,
-    Window,
+    Weighting, Window,
 };
 use slmc::network::{Activation, Network};
 use slmc::potential::{NeuralPotential, Potential, Scaling, Workspace};
@@ -102,13 +102,28 @@ fn every_kind(kind: CutoffKind) -> Descriptor {
         }
     }
     list.extend(every_compact_kind());
+    for weighting in [Weighting::Uniform, Weighting::Spin] {
+        for order in [0, 1, 2, 5] {
+            let cutoff = 3.4;
+            list.push(SymmetryFunction::ChebyshevRadial {
+                weighting,
+                order,
+                cutoff,
+            });
+            list.push(SymmetryFunction::ChebyshevAngular {
+                weighting,
+                order,
+                cutoff,
+            });
+        }
+    }
     let cutoff = CutoffFunction {
         kind,
         inner_fraction: 0.1,
     };
     let mut reversed = list.clone();
     reversed.reverse();
-    reversed.truncate(60);
+    reversed.truncate(76);
     Descriptor::new(species(&["O", "Si"]), cutoff, vec![list, reversed]).unwrap()
 }
 

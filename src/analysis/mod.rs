@@ -2,6 +2,7 @@
 
 pub mod acceptance;
 pub mod advice;
+pub mod calibration;
 pub mod chains;
 pub mod displacement;
 pub mod plot;

@@ -2,6 +2,8 @@
 
 mod analyze;
 mod check;
+mod data;
+mod export;
 mod init;
 mod label;
 mod predict;
@@ -76,10 +78,14 @@ enum Command {
     Stop(stop::Stop),
     /// Label structures with an oracle.
     Label(label::Label),
+    /// Make, choose, divide and convert sets of structures.
+    Data(data::Data),
     /// Fit a potential to labelled structures.
     Train(train::Train),
     /// Energies, forces and stresses of a potential, with errors where labels are present.
     Predict(predict::Predict),
+    /// Write potentials and structures for other programs.
+    Export(export::Export),
     /// Acceptance, autocorrelation, effective samples, means with errors, advice.
     Analyze(analyze::Analyze),
     /// The configuration's JSON schema (for editors), or docs/config.md.
@@ -154,8 +160,10 @@ pub fn main() -> ExitCode {
         Command::Status(command) => command.run(),
         Command::Stop(command) => command.run(),
         Command::Label(command) => command.run(verbosity),
+        Command::Data(command) => command.run(verbosity),
         Command::Train(command) => command.run(verbosity),
         Command::Predict(command) => command.run(),
+        Command::Export(command) => command.run(),
         Command::Analyze(command) => command.run(),
         Command::Schema(command) => {
             command.run();

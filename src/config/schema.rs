@@ -332,9 +332,13 @@ impl Default for BootstrapConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ProposalConfig {
-    /// The folder of a trained potential, relative to the configuration.
+    /// The folder of a trained potential, relative to the configuration: what `slmc train` or a run wrote, or a folder of
+    /// n2p2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub potential: Option<String>,
+    /// The units of the numbers in a folder of n2p2, which names none, such as `"bohr,hartree"`; Å and eV when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units: Option<String>,
     /// Propose on an einstein crystal with its own parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub einstein: Option<EinsteinConfig>,

@@ -11,7 +11,7 @@ use crate::units::Length;
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DescriptorConfig {
-    /// The functions that are there without being listed: `standard`, or `none` where `functions` lists them all.
+    /// The functions that are there without being listed: `standard`, `chebyshev`, or `none` where `functions` lists them all.
     pub preset: Preset,
     /// The cutoff radius of the preset's radial functions, a length; when absent, 3.4 times the cube root of the volume per
     /// atom in the data.
@@ -58,6 +58,10 @@ pub enum Preset {
     /// Ladders of shifted Gaussians, radial and angular.
     #[default]
     Standard,
+    /// The radial and the angular distribution in Chebyshev polynomials (Artrith, Urban and Ceder, Phys. Rev. B 96, 014112
+    /// (2017)), once for the structure and once for the composition: the number of functions does not grow with the number of
+    /// elements. `radial-count` gives the number of radial orders, `angular-degree` the highest angular order.
+    Chebyshev,
     /// Nothing.
     None,
 }

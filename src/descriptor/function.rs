@@ -2,7 +2,7 @@
 //!
 //! Definitions: Behler, J. Chem. Phys. 134, 074106 (2011) (G2, G4, G5); Gastegger, Schwiedrzik, Bittermann, Berzsenyi and
 //! Marquetand, J. Chem. Phys. 148, 241709 (2018) (weighted by atomic number); Bircher, Singraber and Dellago, Mach. Learn.:
-//! Sci. Technol. 2, 035026 (2021) (compact).
+//! Sci. Technol. 2, 035026 (2021) (compact); Artrith, Urban and Ceder, Phys. Rev. B 96, 014112 (2017) (Chebyshev).
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,33 @@ pub enum Pairs {
     Elements(usize, usize),
     /// All, each pair with the product Zj·Zk as weight.
     Weighted,
+}
+
+/// How neighbours count in a Chebyshev function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Weighting {
+    /// Each with 1: the structure alone.
+    Uniform,
+    /// Each with its element's pseudo-spin (..., −2, −1, [0,] 1, 2, ... in order of atomic number, 0 only where the number of elements
+    /// is odd): the composition.
+    Spin,
+}
+
+impl Weighting {
+    /// The weight of a neighbour of an element, among a number of elements.
+    pub(super) fn of(self, element: usize, elements: usize) -> f64 {
+        match self {
+            Self::Uniform => 1.0,
+            Self::Spin => {
+                let spin = element as f64 - (elements / 2) as f64;
+                if elements.is_multiple_of(2) && spin >= 0.0 {
+                    spin + 1.0
+                } else {
+                    spin
+                }
+            }
+        }
+    }
 }
 
 /// One symmetry function of a central atom.
@@ -79,6 +106,24 @@ pub enum SymmetryFunction {
         /// Whether C(r_jk) of the side opposite the central atom is a factor.
         third_side: bool,
     },
+    /// A coefficient of the radial distribution in Chebyshev polynomials, Σ_j w_j T_n(2r_j/rc − 1) fc(r_j; rc).
+    ChebyshevRadial {
+        /// w.
+        weighting: Weighting,
+        /// n.
+        order: u32,
+        /// rc in Å.
+        cutoff: f64,
+    },
+    /// A coefficient of the angular distribution, Σ_{j<k} w_j·w_k T_n(cos θ) fc(r_j; rc) fc(r_k; rc).
+    ChebyshevAngular {
+        /// w.
+        weighting: Weighting,
+        /// n.
+        order: u32,
+        /// rc in Å.
+        cutoff: f64,
+    },
 }
 
 impl SymmetryFunction {
@@ -87,6 +132,7 @@ impl SymmetryFunction {
         match self {
             Self::Radial { gaussian, .. } | Self::Angular { gaussian, .. } => gaussian.cutoff,
             Self::CompactRadial { radial, .. } | Self::CompactAngular { radial, .. } => radial.to,
+            Self::ChebyshevRadial { cutoff, .. } | Self::ChebyshevAngular { cutoff, .. } => *cutoff,
         }
     }
 
@@ -115,6 +161,7 @@ impl SymmetryFunction {
             Self::CompactAngular {
                 pairs, radial, angular, ..
             } => radial.is_valid() && paired(*pairs) && is_window_of_angles(angular),
+            Self::ChebyshevRadial { order, .. } | Self::ChebyshevAngular { order, .. } => *order <= 1000,
         };
         ranges && cutoff.is_finite() && cutoff > 0.0
     }

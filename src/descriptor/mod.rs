@@ -1,6 +1,7 @@
 //! Descriptors: symmetry functions that turn an atom's surroundings into numbers which do not change when the structure is
 //! moved, turned, or its like atoms renamed (Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007)).
 
+mod chebyshev;
 mod config;
 mod cutoff;
 mod environment;
@@ -23,7 +24,7 @@ pub use config::{
 };
 pub use cutoff::{CutoffFunction, CutoffKind};
 pub use features::AtomFeatures;
-pub use function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
+pub use function::{Gaussian, Neighbours, Pairs, SymmetryFunction, Weighting};
 pub use window::{Core, Window};
 
 pub(crate) use kernel::AtomCache;
@@ -181,6 +182,7 @@ impl Descriptor {
         check_ranges(config)?;
         let mut functions = match config.preset {
             Preset::Standard => standard::functions(config, &elements, frames),
+            Preset::Chebyshev => chebyshev::functions(config, &elements, frames),
             Preset::None => vec![Vec::new(); elements.len()],
         };
         for (index, listed) in config.functions.iter().enumerate() {
@@ -242,6 +244,24 @@ impl Descriptor {
         let mut cache = AtomCache::default();
         (0..structure.len())
             .map(|i| self.features_of(structure, list, &elements, i, &mut cache))
+            .collect()
+    }
+
+    /// The values of every atom's symmetry functions, in atom order; arguments as for [`Descriptor::atom_features`].
+    pub fn atom_values(&self, structure: &Structure, list: &NeighbourList) -> Vec<Vec<f64>> {
+        let unknown = self.elements.len();
+        let elements: Vec<usize> = structure
+            .species
+            .iter()
+            .map(|s| self.element_index(*s).unwrap_or(unknown))
+            .collect();
+        let mut cache = AtomCache::default();
+        (0..structure.len())
+            .map(|i| {
+                let mut values = vec![0.0; self.functions.get(elements[i]).map_or(0, Vec::len)];
+                self.forward(structure, list, &elements, i, &mut cache, &mut values);
+                values
+            })
             .collect()
     }
 

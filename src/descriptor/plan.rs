@@ -166,7 +166,9 @@ fn by_moments(function: &SymmetryFunction) -> bool {
     match function {
         SymmetryFunction::Radial { .. }
         | SymmetryFunction::CompactRadial { .. }
-        | SymmetryFunction::CompactAngular { .. } => false,
+        | SymmetryFunction::CompactAngular { .. }
+        | SymmetryFunction::ChebyshevRadial { .. }
+        | SymmetryFunction::ChebyshevAngular { .. } => false,
         SymmetryFunction::Angular {
             lambda,
             zeta,

@@ -2,6 +2,7 @@
 //!
 //! The fast kernels are tested against it, and it evaluates the functions they do not cover.
 
+use super::chebyshev::polynomial;
 use super::cutoff::CutoffFunction;
 use super::environment::Seen;
 use super::function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
@@ -40,6 +41,37 @@ pub(crate) fn visit_terms(
             let sum = RadialSum {
                 weights: |element| weight_of(neighbours, element, numbers),
                 shape: |r| within(r, radial.from, radial.to).then(|| radial.evaluate(r)),
+            };
+            sum.visit(around, term);
+        }
+        SymmetryFunction::ChebyshevRadial {
+            weighting,
+            order,
+            cutoff: radius,
+        } => {
+            let sum = RadialSum {
+                weights: |element| weighting.of(element, numbers.len()),
+                shape: |r| {
+                    within(r, f64::NEG_INFINITY, radius).then(|| {
+                        let (fade, fade_slope) = cutoff.evaluate(r, radius);
+                        let (t, slope) = polynomial(order, 2.0 * r / radius - 1.0);
+                        (t * fade, t * fade_slope + 2.0 / radius * slope * fade)
+                    })
+                },
+            };
+            sum.visit(around, term);
+        }
+        SymmetryFunction::ChebyshevAngular {
+            weighting,
+            order,
+            cutoff: radius,
+        } => {
+            let weight = |element| weighting.of(element, numbers.len());
+            let sum = AngularSum {
+                weights: |a, b| weight(a) * weight(b),
+                shape: |r| within(r, f64::NEG_INFINITY, radius).then(|| cutoff.evaluate(r, radius)),
+                angle: |cosine: f64, _: &Seen, _: &Seen| Some(polynomial(order, cosine)),
+                third_side: false,
             };
             sum.visit(around, term);
         }

@@ -91,6 +91,21 @@ fn spacing(structure: &Structure) -> f64 {
     radii.iter().sum::<f64>() / radii.len() as f64
 }
 
+/// The radial and the angular cutoff radius in Å: as configured, else from the density.
+pub(super) fn cutoffs(config: &DescriptorConfig, elements: &[Species], frames: &[&Structure]) -> (f64, f64) {
+    cutoffs_of(config, &Ranges::measure(elements, frames))
+}
+
+fn cutoffs_of(config: &DescriptorConfig, ranges: &Ranges) -> (f64, f64) {
+    let radial = config
+        .radial_cutoff
+        .map_or(RADIAL_REACH * ranges.spacing, crate::units::Quantity::value);
+    let angular = config
+        .angular_cutoff
+        .map_or(ANGULAR_REACH * ranges.spacing, crate::units::Quantity::value);
+    (radial, angular)
+}
+
 /// The preset's functions per central element.
 pub(crate) fn functions(
     config: &DescriptorConfig,
@@ -98,12 +113,7 @@ pub(crate) fn functions(
     frames: &[&Structure],
 ) -> Vec<Vec<SymmetryFunction>> {
     let ranges = Ranges::measure(elements, frames);
-    let radial = config
-        .radial_cutoff
-        .map_or(RADIAL_REACH * ranges.spacing, crate::units::Quantity::value);
-    let angular = config
-        .angular_cutoff
-        .map_or(ANGULAR_REACH * ranges.spacing, crate::units::Quantity::value);
+    let (radial, angular) = cutoffs_of(config, &ranges);
     let kinds = elements.len();
     (0..kinds)
         .map(|central| {

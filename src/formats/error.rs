@@ -27,7 +27,7 @@ pub enum FormatError {
     },
     /// A file in no known format.
     #[error(
-        "{path}: not a format that is read here: expected extended XYZ (.xyz, .extxyz, .gz) or POSCAR (POSCAR*, CONTCAR*, .vasp, .poscar); rename or convert the file",
+        "{path}: not a format that is read here: expected extended XYZ (.xyz, .extxyz, .gz), POSCAR (POSCAR*, CONTCAR*, .vasp, .poscar) or n2p2's input.data; rename or convert the file",
         path = path.display()
     )]
     Unknown {

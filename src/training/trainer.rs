@@ -119,13 +119,14 @@ impl Trainer {
             .map(|index| problem.predict(index, &solution, &corrections[index]))
             .collect();
         let per_element = |values: &[f64]| problem.per_element(values);
-        let potential = NeuralPotential::new(
+        let mut potential = NeuralPotential::new(
             cache.descriptor.clone(),
             problem.scaling.clone(),
             solution.references.clone(),
             self.training.linear.then(|| per_element(&solution.coefficients)),
             members,
         )?;
+        potential.ranges = Some(super::ranges::ranges(&cache.descriptor, cache.frames.iter()));
         let validation = match outcome.as_ref().map(|outcome| &outcome.report) {
             Some(networks) if networks.kept => networks.members[0].with.clone(),
             _ => without,

@@ -3,10 +3,12 @@
 //! White background, the colours of Okabe and Ito (distinct to colour-blind eyes), letters legible at a page's width.
 
 mod axis;
+mod calibration;
 mod learning;
 mod panel;
 mod trace;
 
+pub use calibration::calibration_plot;
 pub use learning::{LearningCurve, learning_curve};
 pub use trace::{Trace, trace_and_autocorrelation};
 
