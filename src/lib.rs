@@ -22,5 +22,6 @@ pub mod rng;
 pub mod run;
 pub mod sampling;
 pub mod structure;
+pub mod study;
 pub mod training;
 pub mod units;

@@ -33,7 +33,7 @@ fn run(name: &str, settings: &[&str]) -> serde_json::Value {
         "{name}: {}",
         String::from_utf8_lossy(&finished.stderr)
     );
-    assert!(out.join("report.json").exists() && out.join("learning.svg").exists());
+    assert!(out.join("report.json").exists() && out.join("plots/learning.svg").exists());
     let analysis = slmc(&["analyze", out_text, "--json"]);
     serde_json::from_slice(&analysis.stdout).expect("the analysis is JSON")
 }

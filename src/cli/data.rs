@@ -77,8 +77,8 @@ struct Slice {
     /// The trajectory.
     file: PathBuf,
     /// START:STOP:STEP from 0, STOP left out; each may be missing, negative ones count from the end.
-    #[arg(allow_hyphen_values = true)]
-    slice: Range,
+    #[arg(value_name = "SLICE", allow_hyphen_values = true)]
+    range: Range,
     /// The file to write.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
@@ -217,7 +217,7 @@ impl Data {
         let said = match self.command {
             Command::Make(command) => command.run()?,
             Command::Convert(command) => write(&command.output, &read_all(&command.files)?)?,
-            Command::Slice(command) => write(&command.output, &command.slice.of(read(&command.file)?))?,
+            Command::Slice(command) => write(&command.output, &command.range.of(read(&command.file)?))?,
             Command::Split(command) => command.run()?,
             Command::Deduplicate(command) => {
                 let (kept, dropped) = without_duplicates(read_all(&command.files)?, command.tolerance.value());

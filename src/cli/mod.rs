@@ -13,6 +13,7 @@ mod schema;
 mod signals;
 mod status;
 mod stop;
+mod study;
 mod train;
 
 use std::path::PathBuf;
@@ -84,10 +85,12 @@ enum Command {
     Train(train::Train),
     /// Energies, forces and stresses of a potential, with errors where labels are present.
     Predict(predict::Predict),
-    /// Write potentials and structures for other programs.
-    Export(export::Export),
     /// Acceptance, autocorrelation, effective samples, means with errors, advice.
     Analyze(analyze::Analyze),
+    /// Compare variants of a configuration, each run with several seeds.
+    Study(study::Study),
+    /// A run, a potential or structures for other programs: ArviZ, tables, trajectories, n2p2.
+    Export(export::Export),
     /// The configuration's JSON schema (for editors), or docs/config.md.
     Schema(schema::Schema),
 }
@@ -163,8 +166,9 @@ pub fn main() -> ExitCode {
         Command::Data(command) => command.run(verbosity),
         Command::Train(command) => command.run(verbosity),
         Command::Predict(command) => command.run(),
-        Command::Export(command) => command.run(),
         Command::Analyze(command) => command.run(),
+        Command::Study(command) => command.run(verbosity),
+        Command::Export(command) => command.run(),
         Command::Schema(command) => {
             command.run();
             Ok(0)
@@ -256,6 +260,11 @@ fn complaints_failure(path: &std::path::Path, complaints: &[crate::config::Compl
         message.push_str(&complaint.to_string());
     }
     Failure::new(exit::CONFIG, message)
+}
+
+/// A file that cannot be written.
+fn cannot_write(path: &std::path::Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(exit::CANNOT_WRITE, format!("cannot write {}: {error}", path.display()))
 }
 
 /// The folder that a configuration's relative paths start from.

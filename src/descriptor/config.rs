@@ -13,12 +13,12 @@ use crate::units::Length;
 pub struct DescriptorConfig {
     /// The functions that are there without being listed: `standard`, `chebyshev`, or `none` where `functions` lists them all.
     pub preset: Preset,
-    /// The cutoff radius of the preset's radial functions, a length; when absent, 3.4 times the cube root of the volume per
-    /// atom in the data.
+    /// The cutoff radius of the preset's radial functions, a length; when absent, it is chosen by cross-validation among
+    /// 2.2, 3.4 and 4.6 times the cube root of the volume per atom in the first labels: the shortest that is as good as any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub radial_cutoff: Option<Length>,
-    /// The cutoff radius of the preset's angular functions, a length; when absent, 1.6 times the cube root of the volume per
-    /// atom in the data.
+    /// The cutoff radius of the preset's angular functions, a length; when absent, it is chosen likewise among 1.6 and 2
+    /// times the cube root of the volume per atom.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub angular_cutoff: Option<Length>,
     /// The number of the preset's radial functions per neighbouring element.
@@ -41,8 +41,8 @@ impl Default for DescriptorConfig {
             preset: Preset::Standard,
             radial_cutoff: None,
             angular_cutoff: None,
-            radial_count: 24,
-            angular_count: 8,
+            radial_count: 40,
+            angular_count: 12,
             angular_degree: 4,
             cutoff_function: CutoffKind::default(),
             cutoff_inner_fraction: 0.0,

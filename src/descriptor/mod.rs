@@ -28,6 +28,7 @@ pub use function::{Gaussian, Neighbours, Pairs, SymmetryFunction, Weighting};
 pub use window::{Core, Window};
 
 pub(crate) use kernel::AtomCache;
+pub(crate) use standard::{ANGULAR_REACH, RADIAL_REACH, mean_spacing};
 
 use crate::linear::{Vec3, add, scale};
 use crate::structure::{NeighbourList, Species, Structure};
@@ -235,6 +236,20 @@ impl Descriptor {
     /// it may hold farther neighbours. An atom of an unknown element has element index `elements().len()`, no function, and
     /// is nobody's neighbour.
     pub fn atom_features(&self, structure: &Structure, list: &NeighbourList) -> Vec<AtomFeatures> {
+        let mut all = Vec::with_capacity(structure.len());
+        self.visit_atom_features(structure, list, 0..structure.len(), |_, features| all.push(features));
+        all
+    }
+
+    /// [`Descriptor::atom_features`] of some atoms, one at a time, so that the derivatives of a large structure need not be in
+    /// memory at once.
+    pub(crate) fn visit_atom_features(
+        &self,
+        structure: &Structure,
+        list: &NeighbourList,
+        atoms: impl Iterator<Item = usize>,
+        mut visit: impl FnMut(usize, AtomFeatures),
+    ) {
         let unknown = self.elements.len();
         let elements: Vec<usize> = structure
             .species
@@ -242,9 +257,9 @@ impl Descriptor {
             .map(|s| self.element_index(*s).unwrap_or(unknown))
             .collect();
         let mut cache = AtomCache::default();
-        (0..structure.len())
-            .map(|i| self.features_of(structure, list, &elements, i, &mut cache))
-            .collect()
+        for i in atoms {
+            visit(i, self.features_of(structure, list, &elements, i, &mut cache));
+        }
     }
 
     /// The values of every atom's symmetry functions, in atom order; arguments as for [`Descriptor::atom_features`].

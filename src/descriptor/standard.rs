@@ -9,10 +9,11 @@ use super::function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
 use crate::linear::{add, norm, sub};
 use crate::structure::{NeighbourList, Species, Structure};
 
-/// The radial cutoff in units of the mean spacing (volume per atom)^⅓: about 165 neighbours in any dense system.
-const RADIAL_REACH: f64 = 3.4;
+/// The radial cutoff in units of the mean spacing (volume per atom)^⅓ before there are data to choose it: about 165
+/// neighbours in any dense system.
+pub(crate) const RADIAL_REACH: f64 = 3.4;
 /// The angular cutoff in the same unit: about 17 neighbours.
-const ANGULAR_REACH: f64 = 1.6;
+pub(crate) const ANGULAR_REACH: f64 = 1.6;
 /// The standard deviation of the radial Gaussians in units of the step to the next centre.
 const RADIAL_WIDTH: f64 = 1.2;
 /// The same of the two sets of angular Gaussians.
@@ -66,6 +67,11 @@ impl Ranges {
         }
         Self { spacing, shortest }
     }
+}
+
+/// The mean spacing of atoms in Å that reaches are multiplied by.
+pub(crate) fn mean_spacing(elements: &[Species], frames: &[&Structure]) -> f64 {
+    Ranges::measure(elements, frames).spacing
 }
 
 /// (volume per atom)^⅓ in bulk; elsewhere from the distance within which an atom has twelve others (or all).

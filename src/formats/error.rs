@@ -34,8 +34,8 @@ pub enum FormatError {
         /// The file.
         path: PathBuf,
     },
-    /// A frame that the format cannot hold.
-    #[error("this structure cannot be written: {0}")]
+    /// A frame or a potential that the format cannot hold.
+    #[error("this cannot be written: {0}")]
     Unwritable(String),
 }
 
@@ -48,7 +48,7 @@ impl FormatError {
         }
     }
 
-    pub(super) fn reading(path: &Path) -> impl Fn(std::io::Error) -> Self {
+    pub(crate) fn reading(path: &Path) -> impl Fn(std::io::Error) -> Self {
         move |source| Self::Io {
             path: path.to_owned(),
             action: "read",

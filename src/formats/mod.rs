@@ -4,7 +4,9 @@ pub mod error;
 pub mod frame;
 pub mod n2p2;
 pub mod poscar;
+pub mod trajectory;
 pub mod xyz;
+pub mod zarr;
 
 mod source;
 

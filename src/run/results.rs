@@ -58,6 +58,8 @@ pub struct Results {
     pub config: Config,
     /// The start of the first chain.
     pub start: Structure,
+    /// The start of each chain.
+    pub starts: Vec<Structure>,
     /// kT in eV.
     pub thermal_energy: f64,
     /// Momentum degrees of freedom.
@@ -143,6 +145,7 @@ impl Results {
             degrees_of_freedom: kinetics.degrees_of_freedom(),
             config,
             start,
+            starts: starts.into_iter().map(|frame| frame.structure).collect(),
             thermal_energy,
             decisions,
             generations,
@@ -172,7 +175,7 @@ impl Results {
 
     /// The sampling decisions that are averaged: those of the last block, without its burn-in, and the energy of the state before the
     /// first of them.
-    fn sampled(&self) -> Vec<(Option<f64>, &[Decision])> {
+    pub fn kept(&self) -> Vec<(Option<f64>, &[Decision])> {
         let discard = self.config.sampling.discard as usize;
         self.decisions
             .iter()
@@ -220,7 +223,7 @@ impl Results {
 
     /// Everything `slmc analyze` tells.
     pub fn analysis(&self) -> Analysis {
-        let sampled = self.sampled();
+        let sampled = self.kept();
         let column = |f: &dyn Fn(&Decision) -> f64| -> Vec<Vec<f64>> {
             sampled.iter().map(|(_, chain)| chain.iter().map(f).collect()).collect()
         };
@@ -430,7 +433,7 @@ impl Results {
             title: "Potential energy".to_owned(),
             name: "U (eV)".to_owned(),
             chains: self
-                .sampled()
+                .kept()
                 .iter()
                 .map(|(_, chain)| chain.iter().map(|decision| decision.energy).collect())
                 .collect(),

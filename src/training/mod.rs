@@ -11,6 +11,7 @@ mod networks;
 mod prediction;
 mod problem;
 mod ranges;
+mod reaches;
 mod report;
 mod ridge;
 mod trainer;

@@ -29,8 +29,8 @@ pub fn calibration_plot(title: &str, unit: &str, bins: &[CalibrationBin]) -> Res
         panel.series(&points, BLUE_LINE)?;
         panel.key(
             &[("observed", BLUE_LINE, false), ("calibrated", VERMILION, true)],
-            0.06,
-            0.95,
+            0.62,
+            0.22,
         )?;
     }
     Ok(svg)
