@@ -74,6 +74,27 @@ fn quartz_learns_from_a_handful_of_labels() {
 }
 
 #[test]
+fn quartz_at_constant_pressure_learns_its_cell_too() {
+    let settings = [
+        "bootstrap.structures=15",
+        "learning.stop-after=24",
+        "trajectory.steps=15",
+        "trajectory.tune=false",
+        "sampling.steps=6",
+        "sampling.discard=1",
+    ];
+    let analysis = run("npt-quartz", &settings);
+    let mean = |key: &str| {
+        analysis
+            .pointer(&format!("{key}/mean"))
+            .and_then(serde_json::Value::as_f64)
+    };
+    assert!(analysis["acceptance"].as_f64().unwrap() > 0.2, "{analysis}");
+    assert!((800.0..920.0).contains(&mean("/volume").unwrap()), "{analysis}");
+    assert!((118.0..122.0).contains(&mean("/cell/gamma").unwrap()), "{analysis}");
+}
+
+#[test]
 fn argon_learns_from_a_handful_of_labels() {
     learned("argon", 40, 0.3);
 }

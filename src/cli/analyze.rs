@@ -162,6 +162,9 @@ pub(super) fn table(results: &Results, analysis: &Analysis) -> String {
             show(value("/pressure_gpa/mcse"), 4)
         ));
     }
+    if value("/volume/mean").is_some() {
+        text.push_str(&cell_table(&analysis.json));
+    }
     text.push_str(&format!(
         "per oracle call    {} effective samples while sampling, {} over all phases\n",
         show(value("/ess_per_oracle_call"), 3),
@@ -176,4 +179,34 @@ pub(super) fn table(results: &Results, analysis: &Analysis) -> String {
     text.push('\n');
     text.push_str(&advice::table(&analysis.lines));
     text
+}
+
+/// Volume, density and lattice parameters for people.
+fn cell_table(json: &serde_json::Value) -> String {
+    let show = |key: &str, digits: usize| {
+        let value = |part: &str| {
+            json.pointer(&format!("{key}/{part}"))
+                .and_then(serde_json::Value::as_f64)
+        };
+        match (value("mean"), value("mcse")) {
+            (Some(mean), Some(error)) => format!("{mean:.digits$} ± {error:.digits$}"),
+            (Some(mean), None) => format!("{mean:.digits$}"),
+            _ => "–".to_owned(),
+        }
+    };
+    format!(
+        "volume             {} Å³, {} effective samples\ndensity            {} g/cm³\n\
+         lattice lengths    {}, {}, {} Å\nlattice angles     {}, {}, {} degrees\n",
+        show("/volume", 3),
+        json.pointer("/volume/ess_bulk")
+            .and_then(serde_json::Value::as_f64)
+            .map_or("–".to_owned(), |ess| format!("{ess:.0}")),
+        show("/density", 5),
+        show("/cell/a", 4),
+        show("/cell/b", 4),
+        show("/cell/c", 4),
+        show("/cell/alpha", 3),
+        show("/cell/beta", 3),
+        show("/cell/gamma", 3),
+    )
 }

@@ -24,6 +24,7 @@ pub fn momentum_is_removed(config: &Config, first_frame: &Structure) -> bool {
     oracle.is_ok_and(|choice| choice.translation_invariant(first_frame))
         && given.is_none_or(|potential| potential.translation_invariant())
         && !first_frame.fixed.contains(&true)
+        && !super::ensemble::keeps_centre_of_mass(&config.ensemble)
 }
 
 /// The surface of `[proposal]`, if one is given.

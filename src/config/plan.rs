@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::checker::{Checker, locate};
+use super::ensemble::{bootstrap_strain, check_cell, chosen_temperature, ensemble, keeps_centre_of_mass};
 use super::given::{given_proposal, read_data};
 use super::numbers::{check_learning, check_numbers};
 use super::oracle::{OracleChoice, anchor_recipe, open_oracle, select_oracle};
@@ -21,7 +22,7 @@ use crate::run::journal::Durability;
 use crate::run::learner::Schedule;
 use crate::run::plan::{BootstrapPlan, LearningPlan, Plan, ProposalSource, SamplingPlan};
 use crate::run::trainer::Fitter;
-use crate::sampling::{Acceptance, Ensemble, Environment, Kernel, TrajectoryPlan, tuning};
+use crate::sampling::{Acceptance, Environment, Kernel, TrajectoryPlan, tuning};
 use crate::structure::Structure;
 use crate::training::{LabelledStructure, Trainer};
 
@@ -66,17 +67,7 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         Some(starts) => Some(starts),
         None => read_starts(&config, around.folder, &mut check),
     };
-    let temperature = match &config.ensemble.nvt {
-        Some(nvt) => Some(nvt.temperature),
-        None => {
-            check.complain(
-                "ensemble",
-                "no ensemble is chosen",
-                "add [ensemble.nvt] with temperature = \"300 K\"",
-            );
-            None
-        }
-    };
+    let temperature = chosen_temperature(&config, &mut check);
     let (Some(choice), Some(starts), Some(temperature)) = (choice, starts, temperature) else {
         return Err(check.complaints);
     };
@@ -110,6 +101,7 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
     };
     let needs_proposal = matches!(kernel, Kernel::Slhmc | Kernel::Langevin { on_network: true, .. });
     let given = given_proposal(&config, around.folder, first, &mut check);
+    check_cell(&config, &choice, &starts, given.as_deref(), &mut check);
     let bootstrap_data = read_data(&config, around.folder, first, &mut check);
     let time_step = config.trajectory.time_step.value();
     let thermal_energy = temperature.thermal_energy();
@@ -124,7 +116,9 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
             ));
         }
     }
-    let invariant = oracle_invariant && given.as_ref().is_none_or(|potential| potential.translation_invariant());
+    let invariant = oracle_invariant
+        && given.as_ref().is_none_or(|potential| potential.translation_invariant())
+        && !keeps_centre_of_mass(&config.ensemble);
     if !check.complaints.is_empty() {
         return Err(check.complaints);
     }
@@ -230,7 +224,7 @@ fn assemble(
                 bootstrap: BootstrapPlan {
                     displaced: config.bootstrap.structures,
                     displacement: config.bootstrap.displacement.value(),
-                    strain: config.bootstrap.strain,
+                    strain: bootstrap_strain(config),
                     trajectories: config.bootstrap.trajectories,
                     steps: config.bootstrap.steps,
                     data,
@@ -241,12 +235,13 @@ fn assemble(
         None => ProposalSource::Oracle,
     };
     let cheap = choice.is_cheap();
+    let kinetics = Kinetics::new(Arc::clone(&first.masses), Arc::clone(&first.fixed), settings.invariant);
     Plan {
         config: toml::to_string(config).unwrap_or_default(),
         environment: Environment {
-            kinetics: Kinetics::new(Arc::clone(&first.masses), Arc::clone(&first.fixed), settings.invariant),
+            ensemble: ensemble(&config.ensemble, first, &kinetics),
+            kinetics,
             thermal_energy: settings.thermal_energy,
-            ensemble: Ensemble::Canonical,
             acceptance: if config.sampling.accept_everything {
                 Acceptance::Everything
             } else {

@@ -143,6 +143,8 @@ pub struct Barostat {
     /// The power of V in the target's density with respect to the invariant measure: N + 1. Anything else samples another
     /// ensemble: a control for tests.
     pub volume_power: f64,
+    /// The power of l₁₁/l₃₃ by which triangular motion's measure misses the invariant one: 2. Anything else is a control for tests.
+    pub orientation_power: f64,
 }
 
 impl Barostat {
@@ -191,7 +193,7 @@ impl Barostat {
         let mut log = self.remaining_power() * volume.ln();
         if self.motion == CellMotion::Triangular {
             let [a, b, _] = *cell.vectors();
-            log += 2.0 * (norm(a) * norm(cross(a, b)) / volume).ln();
+            log += self.orientation_power * (norm(a) * norm(cross(a, b)) / volume).ln();
         }
         log
     }
@@ -210,7 +212,8 @@ impl Barostat {
         if self.motion == CellMotion::Triangular {
             let frame = super::cell_motion::frame(cell);
             let mut extra = ZERO3;
-            (extra[0][0], extra[2][2]) = (2.0 * self.thermal_energy, -2.0 * self.thermal_energy);
+            let push = self.orientation_power * self.thermal_energy;
+            (extra[0][0], extra[2][2]) = (push, -push);
             accumulate(&mut force, 1.0, &product(&product(&transpose(&frame), &extra), &frame));
         }
         if self.coupling != MomentumCoupling::Independent {

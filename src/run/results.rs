@@ -137,11 +137,8 @@ impl Results {
                 _ => {}
             }
         }
-        let thermal_energy = config
-            .ensemble
-            .nvt
-            .as_ref()
-            .map_or(0.0, |nvt| nvt.temperature.thermal_energy());
+        let temperature = config.ensemble.temperature();
+        let thermal_energy = temperature.map_or(0.0, crate::units::Temperature::thermal_energy);
         let (plan_invariant, fixed) = (invariant(&config, &start), start.fixed.clone());
         let kinetics = Kinetics::new(start.masses.clone(), fixed, plan_invariant);
         Ok(Self {
@@ -331,13 +328,16 @@ impl Results {
             "exact": !self.config.sampling.accept_everything && exact_kernel,
         });
         if kept.iter().all(|decision| decision.stress.is_some()) && count > 3 {
-            let volume = self.start.cell.volume();
+            let fixed_volume = self.start.cell.volume();
             let moving = self.start.fixed.iter().filter(|fixed| !**fixed).count();
-            let ideal = ideal_pressure(moving, self.thermal_energy / crate::units::BOLTZMANN, volume);
+            let ideal = |decision: &Decision| {
+                let volume = decision.cell.as_ref().map_or(fixed_volume, crate::dynamics::volume);
+                ideal_pressure(moving, self.thermal_energy / crate::units::BOLTZMANN, volume)
+            };
             let pressure = column(&|decision| {
                 let s = decision.stress.unwrap_or_default();
                 let tensor = [[s[0], s[5], s[4]], [s[5], s[1], s[3]], [s[4], s[3], s[2]]];
-                GPA_PER_EV_PER_CUBIC_ANGSTROM * (configurational_pressure(&tensor) + ideal)
+                GPA_PER_EV_PER_CUBIC_ANGSTROM * (configurational_pressure(&tensor) + ideal(decision))
             });
             json["pressure_gpa"] = summary_json(&Summary::new(&equal_lengths(&pressure)));
             let names = ["xx", "yy", "zz", "yz", "xz", "xy"];
@@ -351,6 +351,18 @@ impl Results {
                 );
             }
             json["stress_configurational_gpa"] = Value::Object(stress);
+        }
+        if let Some(npt) = &self.config.ensemble.npt
+            && count > 3
+        {
+            let chains: Vec<Vec<_>> = sampled
+                .iter()
+                .map(|(_, chain)| chain.iter().filter_map(|decision| decision.cell).collect())
+                .collect();
+            for (name, value) in super::cell::cell_json(&chains, &self.start) {
+                json[name] = value;
+            }
+            json["pressure_target_gpa"] = number(GPA_PER_EV_PER_CUBIC_ANGSTROM * npt.pressure.value());
         }
         Analysis {
             json,
@@ -445,11 +457,11 @@ fn invariant(config: &Config, start: &Structure) -> bool {
 }
 
 /// JSON has no NaN: what is not a number is null.
-fn number(value: f64) -> Value {
+pub(super) fn number(value: f64) -> Value {
     serde_json::Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
 
-fn summary_json(summary: &Summary) -> Value {
+pub(super) fn summary_json(summary: &Summary) -> Value {
     json!({
         "mean": number(summary.mean),
         "mcse": number(summary.mcse),

@@ -5,7 +5,9 @@
 
 mod canonical;
 mod command_line;
+mod constant_pressure;
 mod divergence;
+mod elastic;
 mod harness;
 mod langevin;
 mod targets;
