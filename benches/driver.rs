@@ -77,6 +77,7 @@ fn plan(start: &Structure, chains: usize, steps: u64, cheap_oracle: bool) -> Pla
         workers: chains,
         retries: 0,
         retry_delay: Duration::ZERO,
+        cold_check: None,
         retire_after: 2,
         cheap_oracle,
         durability: Durability::Periodic(Duration::from_secs(2)),

@@ -175,7 +175,7 @@ fn the_transcript_is_right_to_the_byte() {
     label(&mut script, None);
     let client = play(UnixStream::connect(&path).unwrap(), script);
     assert_answered(&oracle.label(&structure(), &job()).unwrap());
-    oracle.select_chain(3);
+    oracle.select_chain(Some(3), None);
     assert_answered(&oracle.label(&structure(), &job()).unwrap());
     assert_answered(&oracle.label(&structure(), &job()).unwrap());
     drop(oracle);

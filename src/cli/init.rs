@@ -68,6 +68,7 @@ impl Init {
         let recipe = match name {
             "espresso" => ESPRESSO_RECIPE,
             "lammps" => LAMMPS_RECIPE,
+            "vasp" => crate::oracle::vasp::RECIPE,
             _ => &[],
         };
         for (file, content) in recipe {

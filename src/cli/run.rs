@@ -162,7 +162,7 @@ pub(super) fn failure(error: &RunError) -> Failure {
         RunError::Directory { .. } => exit::CANNOT_WRITE,
         RunError::Journal(journal) if journal.is_io() => exit::CANNOT_WRITE,
         RunError::Journal(_) | RunError::Inconsistent { .. } => exit::DATA,
-        RunError::Locked { .. } => exit::STOPPED,
+        RunError::Locked { .. } | RunError::SeveralSolutions { .. } => exit::STOPPED,
         RunError::NothingToThaw { .. } => exit::USAGE,
         RunError::Oracle { .. } | RunError::Unphysical { .. } => exit::ORACLE,
         RunError::Training { .. } => exit::DATA,

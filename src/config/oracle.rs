@@ -8,6 +8,7 @@ use super::schema::OracleConfig;
 use crate::oracle::analytic::{AnalyticConfig, AnalyticOracle, build};
 use crate::oracle::ipi::{EspressoConfig, IpiConfig, LammpsConfig, open, open_espresso, open_lammps};
 use crate::oracle::pool::OpenOracle;
+use crate::oracle::vasp::{self, VaspConfig};
 use crate::oracle::{Oracle, OracleError};
 use crate::structure::Structure;
 
@@ -22,11 +23,13 @@ pub enum OracleChoice {
     Lammps(LammpsConfig),
     /// Any client behind a socket.
     Ipi(IpiConfig),
+    /// VASP, run for each label or kept running.
+    Vasp(VaspConfig),
 }
 
 impl OracleChoice {
     /// All names, as `[oracle.NAME]` and `--oracle NAME` have them.
-    pub const NAMES: [&str; 8] = [
+    pub const NAMES: [&str; 9] = [
         "einstein",
         "lennard-jones",
         "stillinger-weber",
@@ -35,6 +38,7 @@ impl OracleChoice {
         "espresso",
         "lammps",
         "ipi",
+        "vasp",
     ];
 
     /// An oracle with its shipped recipe or published parameters.
@@ -43,6 +47,7 @@ impl OracleChoice {
             "espresso" => Some(Self::Espresso(EspressoConfig::default())),
             "lammps" => Some(Self::Lammps(LammpsConfig::default())),
             "ipi" => Some(Self::Ipi(IpiConfig::default())),
+            "vasp" => Some(Self::Vasp(VaspConfig::default())),
             _ => None,
         })
     }
@@ -54,6 +59,7 @@ impl OracleChoice {
             Self::Espresso(_) => "espresso",
             Self::Lammps(_) => "lammps",
             Self::Ipi(_) => "ipi",
+            Self::Vasp(_) => "vasp",
         }
     }
 
@@ -74,6 +80,7 @@ impl OracleChoice {
             Self::Espresso(config) => section.espresso = Some(config),
             Self::Lammps(config) => section.lammps = Some(config),
             Self::Ipi(config) => section.ipi = Some(config),
+            Self::Vasp(config) => section.vasp = Some(config),
         }
         section
     }
@@ -82,7 +89,7 @@ impl OracleChoice {
     pub(super) fn translation_invariant(&self, first_frame: &Structure) -> bool {
         match self {
             Self::Analytic(config) => build(config, first_frame).is_ok_and(|surface| surface.translation_invariant()),
-            Self::Espresso(_) => true,
+            Self::Espresso(_) | Self::Vasp(_) => true,
             Self::Lammps(config) => config.translation_invariant,
             Self::Ipi(config) => config.translation_invariant,
         }
@@ -95,11 +102,18 @@ pub(super) fn anchor_recipe(section: &mut OracleConfig, folder: &Path, absolute:
         section.espresso.as_mut().map(|espresso| &mut espresso.recipe),
         section.lammps.as_mut().map(|lammps| &mut lammps.recipe),
         section.ipi.as_mut().map(|ipi| &mut ipi.recipe),
+        section.vasp.as_mut().map(|vasp| &mut vasp.recipe),
     ];
     for recipe in recipes.into_iter().flatten() {
         if !recipe.is_empty() && folder.join(&*recipe).exists() {
             *recipe = absolute(recipe);
         }
+    }
+    if let Some(vasp) = &mut section.vasp
+        && !vasp.potcar.is_empty()
+        && folder.join(&vasp.potcar).exists()
+    {
+        vasp.potcar = absolute(&vasp.potcar);
     }
 }
 
@@ -120,6 +134,7 @@ fn tables(section: &OracleConfig) -> Vec<OracleChoice> {
         .chain(section.espresso.map(OracleChoice::Espresso))
         .chain(section.lammps.map(OracleChoice::Lammps))
         .chain(section.ipi.map(OracleChoice::Ipi))
+        .chain(section.vasp.map(OracleChoice::Vasp))
         .collect()
 }
 
@@ -178,6 +193,7 @@ pub fn open_oracle(choice: &OracleChoice, first_frame: &Structure, folder: &Path
             OracleChoice::Espresso(config) => Box::new(open_espresso(config, &first_frame, &own, &folder)?),
             OracleChoice::Lammps(config) => Box::new(open_lammps(config, &first_frame, &own, &folder)?),
             OracleChoice::Ipi(config) => Box::new(open(config, &first_frame, &own, &folder)?),
+            OracleChoice::Vasp(config) => vasp::open(config, &first_frame, &own, &folder)?,
         })
     })
 }

@@ -15,6 +15,7 @@ use super::schema::{Config, KernelConfig};
 use super::starts::read_starts;
 use crate::dynamics::Kinetics;
 use crate::oracle::analytic::build;
+use crate::oracle::cold::ColdCheck;
 use crate::potential::Potential;
 use crate::run::fitter::NetworkFitter;
 use crate::run::journal::Durability;
@@ -81,6 +82,14 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         );
     }
 
+    if let OracleChoice::Vasp(vasp) = &choice {
+        let variable_cell = config.bootstrap.strain > 0.0;
+        match crate::oracle::vasp::check(vasp, first, around.folder, variable_cell, temperature.thermal_energy()) {
+            Ok(found) => warnings.extend(found),
+            Err(problem) => check.complain("oracle.vasp", problem, "see docs/oracles/vasp.md"),
+        }
+    }
+
     let oracle_invariant = choice.translation_invariant(first);
     let kernel = match &config.sampling.kernel {
         KernelConfig::Slhmc => Kernel::Slhmc,
@@ -145,6 +154,10 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         bootstrap_data,
     );
     Ok((plan, config, warnings))
+}
+
+fn energy_or(given: Option<crate::units::Energy>, default: f64) -> f64 {
+    given.map_or(default, crate::units::Energy::value)
 }
 
 struct Settings {
@@ -251,6 +264,11 @@ fn assemble(
         retries: config.pool.retries,
         retire_after: config.pool.retire_after,
         retry_delay: Duration::from_secs_f64(config.pool.retry_delay.value().max(0.0)),
+        cold_check: (config.pool.cold_check_every > 0).then(|| ColdCheck {
+            every: config.pool.cold_check_every,
+            warn: energy_or(config.pool.cold_check_warning, 0.01 * settings.thermal_energy),
+            stop: energy_or(config.pool.cold_check_stop, 0.1 * settings.thermal_energy),
+        }),
         cheap_oracle: cheap,
         durability: if cheap {
             Durability::Periodic(Duration::from_secs(2))

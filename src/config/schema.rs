@@ -11,6 +11,7 @@ use crate::oracle::analytic::{
     AsymmetricConfig, EinsteinConfig, LennardJonesConfig, StillingerWeberConfig, VashishtaConfig,
 };
 use crate::oracle::ipi::{EspressoConfig, IpiConfig, LammpsConfig};
+use crate::oracle::vasp::VaspConfig;
 use crate::training::TrainingConfig;
 use crate::units::{Duration, Energy, Frequency, Length, Mass, Pressure, Temperature, Time};
 
@@ -264,6 +265,9 @@ pub struct OracleConfig {
     /// Any i-PI client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ipi: Option<IpiConfig>,
+    /// VASP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vasp: Option<VaspConfig>,
 }
 
 /// The workers that label.
@@ -281,6 +285,16 @@ pub struct PoolConfig {
     pub retire_after: usize,
     /// How many structures without an answer are counted as rejections before the run stops.
     pub max_unphysical: u64,
+    /// Every how many labels that started from earlier wavefunctions a worker labels the structure again from nothing and
+    /// compares; its first such label is always compared. 0: never.
+    pub cold_check_every: u64,
+    /// The difference between the two energies above which it is logged as a warning; absent: kT/100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cold_check_warning: Option<Energy>,
+    /// The difference above which the run stops, resumable: several self-consistent solutions make the energy no function of
+    /// the structure. Absent: kT/10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cold_check_stop: Option<Energy>,
 }
 
 impl Default for PoolConfig {
@@ -291,6 +305,9 @@ impl Default for PoolConfig {
             retry_delay: Duration::new(1.0),
             retire_after: 2,
             max_unphysical: 20,
+            cold_check_every: 50,
+            cold_check_warning: None,
+            cold_check_stop: None,
         }
     }
 }

@@ -14,6 +14,13 @@ pub fn template(oracle: &str, structure: &str) -> String {
             "1 fs",
             1,
         ),
+        "vasp" => (
+            "# INCAR and KPOINTS are in the recipe; slmc writes POSCAR and puts POTCAR together.\n[oracle.vasp]\nrecipe = \
+             \"oracles/vasp\"\n# command = \"vasp_std\"       # else VASP_COMMAND or ASE_VASP_COMMAND\n# launch = \"srun -n 64 \
+             {command}\"\n# potcar = \"POTCAR\"          # a file or folder; else VASP_PP_PATH\ntimeout = \"4 h\"\n",
+            "1 fs",
+            1,
+        ),
         "ipi" => (
             "# Any code that speaks the i-PI protocol.\n[oracle.ipi]\ncommand = \"my-code {socket}\"\ntimeout = \"2 h\"\n",
             "1 fs",

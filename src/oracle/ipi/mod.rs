@@ -8,7 +8,7 @@ mod generic;
 mod lammps;
 mod protocol;
 mod pw_input;
-mod recipe;
+pub(in crate::oracle) mod recipe;
 mod server;
 mod socket;
 mod watch;

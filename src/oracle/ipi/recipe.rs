@@ -55,7 +55,7 @@ pub enum RecipeError {
 }
 
 impl RecipeError {
-    pub(super) fn content(file: &str, problem: impl Into<String>) -> Self {
+    pub(in crate::oracle) fn content(file: &str, problem: impl Into<String>) -> Self {
         Self::Content {
             file: file.to_owned(),
             problem: problem.into(),
@@ -86,18 +86,18 @@ pub(super) trait Recipe: Send {
 
 /// The files of a recipe, by name, in order of name.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct RecipeFiles {
+pub(in crate::oracle) struct RecipeFiles {
     /// Where they come from, for messages.
-    pub(super) source: String,
+    pub(in crate::oracle) source: String,
     /// The folder, unless they are built in.
-    pub(super) folder: Option<PathBuf>,
-    pub(super) files: BTreeMap<String, Vec<u8>>,
+    pub(in crate::oracle) folder: Option<PathBuf>,
+    pub(in crate::oracle) files: BTreeMap<String, Vec<u8>>,
 }
 
 impl RecipeFiles {
     /// The folder `name` below the current folder or else below `beside`; else the built-in files, where the name is
     /// theirs.
-    pub(super) fn find(
+    pub(in crate::oracle) fn find(
         name: &str,
         beside: &Path,
         built_in: Option<(&str, &[(&str, &str)])>,
@@ -148,7 +148,7 @@ impl RecipeFiles {
     }
 
     /// A text file of the recipe.
-    pub(super) fn text(&self, name: &str) -> Result<&str, RecipeError> {
+    pub(in crate::oracle) fn text(&self, name: &str) -> Result<&str, RecipeError> {
         let bytes = self.files.get(name).ok_or_else(|| RecipeError::NoFile {
             folder: self.source.clone(),
             file: name.to_owned(),
@@ -158,7 +158,7 @@ impl RecipeFiles {
 }
 
 /// Writes a file, naming it where that fails.
-pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), RecipeError> {
+pub(in crate::oracle) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), RecipeError> {
     std::fs::write(path, bytes).map_err(|source| RecipeError::Io {
         path: path.to_owned(),
         source,
@@ -191,7 +191,7 @@ pub(super) fn fill_in(template: &str, values: &[(&str, &str)]) -> String {
 }
 
 /// The short identity of a file's bytes for fingerprints.
-pub(super) fn identity(bytes: &[u8]) -> String {
+pub(in crate::oracle) fn identity(bytes: &[u8]) -> String {
     format!("crc32 {:08x}, {} bytes", crc32fast::hash(bytes), bytes.len())
 }
 

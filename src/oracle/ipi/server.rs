@@ -416,7 +416,8 @@ fn reason(error: &OracleError) -> &str {
     match error {
         OracleError::Transient { reason, .. }
         | OracleError::Unphysical { reason, .. }
-        | OracleError::Fatal { reason, .. } => reason,
+        | OracleError::Fatal { reason, .. }
+        | OracleError::SeveralSolutions { reason, .. } => reason,
     }
 }
 
@@ -439,6 +440,10 @@ impl Oracle for IpiOracle {
                     oracle,
                     reason: add(reason),
                 },
+                OracleError::SeveralSolutions { oracle, reason } => OracleError::SeveralSolutions {
+                    oracle,
+                    reason: add(reason),
+                },
             }
         })
     }
@@ -451,8 +456,8 @@ impl Oracle for IpiOracle {
         self.settings.translation_invariant
     }
 
-    fn select_chain(&mut self, chain: usize) {
-        self.chain = chain;
+    fn select_chain(&mut self, chain: Option<usize>, _: Option<&Structure>) {
+        self.chain = chain.unwrap_or(self.chain);
     }
 }
 

@@ -34,6 +34,10 @@ impl Driver {
             name: id.to_string(),
             structure: structure.clone(),
             chain,
+            stands_at: chain
+                .filter(|_| !self.plan.cheap_oracle)
+                .and_then(|chain| self.chains.get(chain))
+                .map(|chain| chain.state.structure.clone()),
         };
         let sent = self.pool.as_ref().is_some_and(|pool| pool.submit(request));
         if !sent {
@@ -56,12 +60,14 @@ impl Driver {
                 }
             }
         }
-        RunError::Oracle {
-            path: self.directory.root().to_owned(),
-            source: self.last_failure.take().unwrap_or(OracleError::Fatal {
-                oracle: "oracle".to_owned(),
-                reason: "all workers have ended".to_owned(),
-            }),
+        let path = self.directory.root().to_owned();
+        let source = self.last_failure.take().unwrap_or(OracleError::Fatal {
+            oracle: "oracle".to_owned(),
+            reason: "all workers have ended".to_owned(),
+        });
+        match source {
+            OracleError::SeveralSolutions { .. } => RunError::SeveralSolutions { path, source },
+            source => RunError::Oracle { path, source },
         }
     }
 
@@ -116,6 +122,9 @@ impl Driver {
             }
             Happening::Pool(PoolEvent::Retry { id, message }) => {
                 self.event("retry", Some(id.to_string()), message, None)
+            }
+            Happening::Pool(PoolEvent::Note { id, note }) => {
+                self.event(note.kind, Some(id.to_string()), note.message, None)
             }
             Happening::Pool(PoolEvent::Reply {
                 id,
