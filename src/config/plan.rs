@@ -83,7 +83,7 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
     }
 
     if let OracleChoice::Vasp(vasp) = &choice {
-        let variable_cell = config.bootstrap.strain > 0.0;
+        let variable_cell = config.ensemble.npt.is_some() || config.bootstrap.strain.is_some_and(|strain| strain > 0.0);
         match crate::oracle::vasp::check(vasp, first, around.folder, variable_cell, temperature.thermal_energy()) {
             Ok(found) => warnings.extend(found),
             Err(problem) => check.complain("oracle.vasp", problem, "see docs/oracles/vasp.md"),
