@@ -9,6 +9,9 @@ use crate::run::records::RequestId;
 use crate::sampling::{Phase, Proposal, Reply};
 use crate::structure::Structure;
 
+/// How long a worker that left may take to tell why.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
+
 impl Driver {
     /// Asks for a label: from the store if it is there, else from the pool. `Some` is an answer that was there.
     pub(super) fn ask(
@@ -48,8 +51,16 @@ impl Driver {
     }
 
     pub(super) fn no_oracle(&mut self) -> RunError {
-        // The workers are gone, but their last words may still lie in the channel.
-        let unread: Vec<Happening> = self.happenings.1.try_iter().collect();
+        // The workers are gone, but their last words may still lie in the channel, or be about to: a worker leaves the queue
+        // before it tells why.
+        let mut unread: Vec<Happening> = self.happenings.1.try_iter().collect();
+        let told = |happening: &Happening| matches!(happening, Happening::Pool(PoolEvent::Gone { .. }));
+        while self.last_failure.is_none() && !unread.iter().any(told) {
+            match self.happenings.1.recv_timeout(LAST_WORDS) {
+                Ok(happening) => unread.push(happening),
+                Err(_) => break,
+            }
+        }
         for happening in unread {
             match happening {
                 Happening::Pool(PoolEvent::Gone { error, .. }) if self.last_failure.is_none() => {
