@@ -117,7 +117,7 @@ fn a_program_that_misbehaves_gives_no_label() {
         ),
         ("hangs", script("sleep 600", "", ""), 69, ""),
     ];
-    println!("{:<28} {:>4}  {}", "injected", "exit", "came out");
+    println!("{:<28} exit  came out", "injected");
     for (what, script, code, said) in cases {
         let folder = tempfile::tempdir().unwrap();
         let asked = displaced(folder.path(), "examples/quartz/quartz.xyz", 1);
@@ -306,9 +306,12 @@ fn cp2k_answers_alike_through_file_and_socket() {
     let limited: Vec<String> = recipe
         .lines()
         .filter(|line| !line.to_uppercase().contains("MAX_SCF"))
-        .map(|line| match line.trim().to_uppercase() == "&SCF" {
-            true => format!("{line}\n MAX_SCF 2"),
-            false => line.to_owned(),
+        .map(|line| {
+            if line.trim().eq_ignore_ascii_case("&SCF") {
+                format!("{line}\n MAX_SCF 2")
+            } else {
+                line.to_owned()
+            }
         })
         .collect();
     std::fs::write(&input, limited.join("\n") + "\n").unwrap();
