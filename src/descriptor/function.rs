@@ -42,7 +42,7 @@ pub enum Pairs {
 pub enum Weighting {
     /// Each with 1: the structure alone.
     Uniform,
-    /// Each with its element's pseudo-spin (..., −2, −1, [0,] 1, 2, ... in order of atomic number, 0 only where the number of elements
+    /// Each with its element's pseudo-spin (..., −2, −1, (0,) 1, 2, ... in order of atomic number, 0 only where the number of elements
     /// is odd): the composition.
     Spin,
 }
