@@ -13,7 +13,7 @@ use slmc::run::journal::Durability;
 use slmc::run::plan::{Plan, ProposalSource, SamplingPlan};
 use slmc::run::stop::StopFlag;
 use slmc::run::{Driver, RunDirectory};
-use slmc::sampling::{Acceptance, Environment, Kernel, TrajectoryPlan};
+use slmc::sampling::{Acceptance, Ensemble, Environment, Kernel, TrajectoryPlan};
 use slmc::structure::Structure;
 
 /// Steps of a measured run: enough that its start and its last write to the disk weigh little.
@@ -53,6 +53,7 @@ fn plan(start: &Structure, chains: usize, steps: u64, cheap_oracle: bool) -> Pla
         environment: Environment {
             kinetics: Kinetics::new(Arc::clone(&start.masses), Arc::clone(&start.fixed), true),
             thermal_energy: 0.025,
+            ensemble: Ensemble::Canonical,
             acceptance: Acceptance::Metropolis,
             seed: 1,
         },
@@ -76,6 +77,7 @@ fn plan(start: &Structure, chains: usize, steps: u64, cheap_oracle: bool) -> Pla
         workers: chains,
         retries: 0,
         retry_delay: Duration::ZERO,
+        cold_check: None,
         retire_after: 2,
         cheap_oracle,
         durability: Durability::Periodic(Duration::from_secs(2)),

@@ -9,6 +9,7 @@
 pub mod analysis;
 pub mod cli;
 pub mod config;
+pub mod data;
 pub mod descriptor;
 pub mod dynamics;
 pub mod formats;
@@ -21,5 +22,6 @@ pub mod rng;
 pub mod run;
 pub mod sampling;
 pub mod structure;
+pub mod study;
 pub mod training;
 pub mod units;

@@ -33,7 +33,7 @@ fn run(name: &str, settings: &[&str]) -> serde_json::Value {
         "{name}: {}",
         String::from_utf8_lossy(&finished.stderr)
     );
-    assert!(out.join("report.json").exists() && out.join("learning.svg").exists());
+    assert!(out.join("report.json").exists() && out.join("plots/learning.svg").exists());
     let analysis = slmc(&["analyze", out_text, "--json"]);
     serde_json::from_slice(&analysis.stdout).expect("the analysis is JSON")
 }
@@ -71,6 +71,27 @@ fn silicon_learns_from_a_handful_of_labels() {
 #[test]
 fn quartz_learns_from_a_handful_of_labels() {
     learned("quartz", 25, 0.3);
+}
+
+#[test]
+fn quartz_at_constant_pressure_learns_its_cell_too() {
+    let settings = [
+        "bootstrap.structures=15",
+        "learning.stop-after=24",
+        "trajectory.steps=15",
+        "trajectory.tune=false",
+        "sampling.steps=6",
+        "sampling.discard=1",
+    ];
+    let analysis = run("npt-quartz", &settings);
+    let mean = |key: &str| {
+        analysis
+            .pointer(&format!("{key}/mean"))
+            .and_then(serde_json::Value::as_f64)
+    };
+    assert!(analysis["acceptance"].as_f64().unwrap() > 0.2, "{analysis}");
+    assert!((800.0..920.0).contains(&mean("/volume").unwrap()), "{analysis}");
+    assert!((118.0..122.0).contains(&mean("/cell/gamma").unwrap()), "{analysis}");
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn the_transcript_is_right_to_the_byte() {
     label(&mut script, None);
     let client = play(UnixStream::connect(&path).unwrap(), script);
     assert_answered(&oracle.label(&structure(), &job()).unwrap());
-    oracle.select_chain(3);
+    oracle.select_chain(Some(3), None);
     assert_answered(&oracle.label(&structure(), &job()).unwrap());
     assert_answered(&oracle.label(&structure(), &job()).unwrap());
     drop(oracle);
@@ -234,9 +234,16 @@ fn nobody_calling_is_a_transient_fault_and_a_taken_name_a_fatal_one() {
             .contains(&format!("no client called at /tmp/ipi_{}", config.socket)),
         "{error}"
     );
+    // Another worker of this process waits there, too; another process cannot.
+    let worker = open(&config, &structure(), Path::new("."), Path::new(".")).unwrap();
+    drop((worker, oracle));
+    let path = format!("/tmp/ipi_{}", config.socket);
+    let stranger = std::os::unix::net::UnixListener::bind(&path).unwrap();
     let error = open(&config, &structure(), Path::new("."), Path::new(".")).unwrap_err();
     assert_eq!(error.fault(), Fault::Fatal);
     assert!(error.to_string().contains("leave `socket` empty"), "{error}");
+    drop(stranger);
+    std::fs::remove_file(path).unwrap();
 }
 
 // ---- Clients that slmc launches: this test's own executable, told by its environment how to misbehave. ----

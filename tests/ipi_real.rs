@@ -486,13 +486,13 @@ fn what_a_recipe_lacks_is_named() {
         recipe: folder.path().display().to_string(),
         ..LammpsConfig::default()
     };
-    for message in ["`units metal` or `units real`", "placeholder {socket}"] {
+    for message in ["`units metal` or `units real`", "placeholder {address}"] {
         std::fs::write(folder.path().join("in.lammps"), &script).unwrap();
         let error = open_lammps(&config, &structure, &folder.path().join("worker"), config_dir()).unwrap_err();
         assert!(
             error.fault() == Fault::Fatal && error.to_string().contains(message),
             "{error}"
         );
-        script = script.replace("{socket}", "fixed");
+        script = script.replace("{address}", "fixed 1 unix");
     }
 }

@@ -67,6 +67,7 @@ fn scripted(broken: fn(usize, usize) -> bool, version: &'static str) -> (OpenOra
 
 fn settings(workers: usize, folder: &Path) -> PoolSettings {
     PoolSettings {
+        cold_check: None,
         workers,
         retries: 1,
         retry_delay: Duration::from_millis(1),
@@ -102,6 +103,7 @@ fn label_all(open: &OpenOracle, settings: &PoolSettings, chains: Option<usize>, 
     let mut refused = 0;
     for (id, structure) in structures(count).into_iter().enumerate() {
         let sent = pool.submit(PoolRequest {
+            stands_at: None,
             id,
             name: format!("request-{id}"),
             structure,
@@ -117,7 +119,7 @@ fn label_all(open: &OpenOracle, settings: &PoolSettings, chains: Option<usize>, 
                 Answer::Unphysical(reason) => panic!("{reason}"),
             },
             PoolEvent::Gone { worker, left, .. } => outcome.gone.push((worker, left)),
-            PoolEvent::Opened { .. } | PoolEvent::Retry { .. } => {}
+            PoolEvent::Opened { .. } | PoolEvent::Retry { .. } | PoolEvent::Note { .. } => {}
         }
     }
     drop(pool);
@@ -210,6 +212,7 @@ struct Deaf;
 impl BatchObserver for Deaf {
     fn progress(&mut self, _: usize) {}
     fn warn(&mut self, _: &str) {}
+    fn note(&mut self, _: &str) {}
     fn retry(&mut self, _: usize, _: &str) {}
 }
 

@@ -3,7 +3,8 @@
 use ndarray::Array2;
 use rand::{Rng, RngExt};
 use slmc::descriptor::{
-    CutoffFunction, CutoffKind, Descriptor, DescriptorConfig, Gaussian, Neighbours, Pairs, SymmetryFunction,
+    Core, CutoffFunction, CutoffKind, Descriptor, DescriptorConfig, Gaussian, Neighbours, Pairs, SymmetryFunction,
+    Weighting, Window,
 };
 use slmc::network::{Activation, Network};
 use slmc::potential::{NeuralPotential, Potential, Scaling, Workspace};
@@ -28,7 +29,7 @@ fn scattered(cell: Cell, symbols: &[&str], generator: &mut impl Rng) -> Structur
     Structure::new(cell, species(symbols), positions).unwrap()
 }
 
-/// A small triclinic cell (several images within the cutoff), a slab, a large cell and a free cluster.
+/// A straight line, a small triclinic cell (several images within the cutoff), a slab, a large cell and a free cluster.
 fn cases() -> Vec<(&'static str, Structure)> {
     let mut generator = stream(11, 0, 0, Purpose::Start);
     let small = Cell::new([[3.1, 0.2, 0.0], [-0.7, 2.9, 0.4], [0.3, 0.5, 3.6]], [true; 3]).unwrap();
@@ -37,7 +38,10 @@ fn cases() -> Vec<(&'static str, Structure)> {
     let four = ["O", "Si", "O", "Si"];
     let mut many = vec!["Si"; 12];
     many.extend(["O"; 20]);
+    let straight = [0.0, 1.6, -1.75, 3.05].map(|x| [x, 0.0, 0.0]).to_vec();
+    let straight = Structure::new(Cell::free(), species(&["Si", "O", "O", "Si"]), straight).unwrap();
     vec![
+        ("straight line", straight),
         ("one atom", scattered(small, &["Si"], &mut generator)),
         ("small cell", scattered(small, &["Si", "O"], &mut generator)),
         ("slab", scattered(slab, &four, &mut generator)),
@@ -97,14 +101,85 @@ fn every_kind(kind: CutoffKind) -> Descriptor {
             });
         }
     }
+    list.extend(every_compact_kind());
+    for weighting in [Weighting::Uniform, Weighting::Spin] {
+        for order in [0, 1, 2, 5] {
+            let cutoff = 3.4;
+            list.push(SymmetryFunction::ChebyshevRadial {
+                weighting,
+                order,
+                cutoff,
+            });
+            list.push(SymmetryFunction::ChebyshevAngular {
+                weighting,
+                order,
+                cutoff,
+            });
+        }
+    }
     let cutoff = CutoffFunction {
         kind,
         inner_fraction: 0.1,
     };
     let mut reversed = list.clone();
     reversed.reverse();
-    reversed.truncate(30);
+    reversed.truncate(76);
     Descriptor::new(species(&["O", "Si"]), cutoff, vec![list, reversed]).unwrap()
+}
+
+/// Compact functions of all shapes and sums, their windows of angles inside and at both ends of the half circle.
+fn every_compact_kind() -> Vec<SymmetryFunction> {
+    let cores = [
+        Core::Polynomial1,
+        Core::Polynomial2,
+        Core::Polynomial3,
+        Core::Polynomial4,
+        Core::Exponential,
+    ];
+    let windows = [(0.0, 3.4), (1.0, 3.2), (-3.4, 3.4)];
+    let angles = [
+        (30.0, 150.0),
+        (0.0, 180.0),
+        (-60.0, 60.0),
+        (120.0, 240.0),
+        (-180.0, 180.0),
+    ];
+    let neighbours = [Neighbours::Element(0), Neighbours::Element(1), Neighbours::Weighted];
+    let pairs = [
+        Pairs::Elements(0, 0),
+        Pairs::Elements(0, 1),
+        Pairs::Elements(1, 1),
+        Pairs::Weighted,
+    ];
+    let mut list = Vec::new();
+    for (c, core) in cores.into_iter().enumerate() {
+        for (w, (from, to)) in windows.into_iter().enumerate() {
+            let radial = Window {
+                core,
+                asymmetric: (c + w) % 2 == 0,
+                from,
+                to,
+            };
+            list.push(SymmetryFunction::CompactRadial {
+                neighbours: neighbours[(c + w) % 3],
+                radial,
+            });
+            for (a, (from, to)) in angles.into_iter().enumerate() {
+                list.push(SymmetryFunction::CompactAngular {
+                    pairs: pairs[(c + w + a) % 4],
+                    radial,
+                    angular: Window {
+                        core,
+                        asymmetric: false,
+                        from,
+                        to,
+                    },
+                    third_side: (w + a) % 2 == 0,
+                });
+            }
+        }
+    }
+    list
 }
 
 /// A potential of random coefficients with the wanted parts.
@@ -206,7 +281,7 @@ fn jacobian_and_strain_are_the_derivatives_of_the_functions() {
                         }
                     }
                 }
-                let h = 2e-5;
+                let h = 5e-6;
                 let slope = |plus: &Structure, minus: &Structure| {
                     (weighted_values(&descriptor, plus, weight) - weighted_values(&descriptor, minus, weight))
                         / (2.0 * h)

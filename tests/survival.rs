@@ -9,7 +9,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use harness::{assert_same_decisions, einstein, expect, full, labels, lines, silicon, start, text, wait_for};
+use harness::{
+    argon_at_constant_pressure, assert_same_decisions, einstein, expect, full, labels, lines, silicon,
+    silicon_at_constant_pressure, start, text, wait_for,
+};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -71,6 +74,28 @@ fn survives(name: &str, config: impl Fn(&Path) -> PathBuf, settings: &[&str], ki
 #[test]
 fn killed_on_a_given_surface() {
     survives("einstein", einstein, &[], 4);
+}
+
+#[test]
+fn killed_at_constant_pressure() {
+    let on_a_surface = |folder: &Path| argon_at_constant_pressure(folder);
+    survives("npt", on_a_surface, &[], 3);
+    let on_the_oracle = ["--set", "sampling.kernel=\"hmc\"", "--set", "sampling.steps=60"];
+    survives("npt, hmc", on_a_surface, &on_the_oracle, 2);
+    survives("npt, learning", silicon_at_constant_pressure, &[], 3);
+}
+
+#[test]
+fn killed_in_inner_chains_and_local_moves() {
+    let nested = ["--set", "sampling.kernel.nested={inner-moves=4,temperature=\"320 K\"}"];
+    survives("einstein, nested", einstein, &nested, 3);
+    let local = [
+        "--set",
+        "sampling.kernel.local={regions={radius=\"3 Å\"},whole-cell=0.2}",
+    ];
+    survives("einstein, local", einstein, &local, 2);
+    let nested = ["--set", "sampling.kernel.nested={inner-moves=3}"];
+    survives("silicon, nested", |folder| silicon(folder, 2, 1), &nested, 3);
 }
 
 #[test]

@@ -54,8 +54,11 @@ fn descriptor(text: &str) -> Option<Descriptor> {
             Some(&"cutoff_type") => {
                 cutoff.inner_fraction = words.get(2).map_or(0.0, |w| w.parse().unwrap());
                 cutoff.kind = match words[1] {
+                    "0" => CutoffKind::Hard,
                     "1" => CutoffKind::Cosine,
                     "2" => CutoffKind::TanhCubed,
+                    "3" => CutoffKind::TanhCubedNormalised,
+                    "4" => CutoffKind::Exponential,
                     "5" => CutoffKind::Polynomial1,
                     "6" => CutoffKind::Polynomial2,
                     "7" => CutoffKind::Polynomial3,

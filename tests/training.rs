@@ -111,6 +111,49 @@ fn the_linear_path_predicts_new_frames_and_its_report_is_honest() {
     assert!(fit.potential.members.is_empty());
 }
 
+/// What the method lives on: the error of the total energy of 64 atoms after 20 labels, by defaults alone.
+#[test]
+fn twenty_labels_of_silicon_are_enough_by_default() {
+    let edge = 5.431;
+    let mut positions = Vec::new();
+    for corner in [[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]] {
+        for offset in [0.0, 0.25] {
+            positions.push(corner.map(|x: f64| (x + offset) * edge));
+        }
+    }
+    let crystal = Structure::new(Cell::cubic(edge).unwrap(), vec!["Si".parse().unwrap(); 8], positions).unwrap();
+    let crystal = crystal.supercell([2, 2, 2]);
+    let surface = build(&AnalyticConfig::by_name("stillinger-weber").unwrap(), &crystal).unwrap();
+    let mut generator = stream(6, 0, 0, Purpose::Bootstrap);
+    let all: Vec<_> = (0..40)
+        .map(|_| {
+            let mut structure = crystal.clone();
+            for x in structure.positions.iter_mut().flatten() {
+                *x += 0.1 * (2.0 * generator.random::<f64>() - 1.0);
+            }
+            let labels = surface.evaluate(&structure, &mut Workspace::new());
+            Arc::new(LabelledStructure { structure, labels })
+        })
+        .collect();
+    let (train, test) = all.split_at(20);
+    let defaults = DescriptorConfig::default();
+    let mut trainer = Trainer::new(defaults, NetworkConfig::default(), TrainingConfig::default()).unwrap();
+    let fit = fit(&mut trainer, train, None);
+    let error = energy_error(&fit, test);
+    assert!(error < 0.5e-3, "{error}\n{}", fit.report);
+    // A cutoff that is given is kept, a cutoff that is not is one of the candidates.
+    let spacing = edge / 2.0;
+    let reach = fit.report.cutoff / spacing;
+    assert!([2.2, 3.4, 4.6].iter().any(|r| (r - reach).abs() < 1e-9), "{reach}");
+    let given = DescriptorConfig {
+        radial_cutoff: Some("5 Å".parse().unwrap()),
+        angular_cutoff: Some("4 Å".parse().unwrap()),
+        ..DescriptorConfig::default()
+    };
+    let mut trainer = Trainer::new(given, network(&[]), TrainingConfig::default()).unwrap();
+    assert_eq!(trainer.fit(train, None, 3, &|_| {}).unwrap().report.cutoff, 5.0);
+}
+
 #[test]
 fn both_optimisers_learn_what_the_linear_path_leaves() {
     let all = frames(180, 0.15);

@@ -2,8 +2,10 @@
 
 pub mod acceptance;
 pub mod advice;
+pub mod calibration;
 pub mod chains;
 pub mod displacement;
+pub mod observable;
 pub mod plot;
 pub mod radial;
 pub mod statistics;

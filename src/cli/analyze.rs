@@ -6,10 +6,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, exit, say};
+use super::{Failure, cannot_write, exit, say};
 use crate::analysis::advice;
 use crate::analysis::chains::chains_csv;
+use crate::observe::columns::{Column, ColumnError};
+use crate::observe::report::{report, with_error};
 use crate::run::results::{Analysis, Results};
+
+/// What `--html` without a file stands for.
+const BESIDE: &str = "DIR/report.html";
 
 /// Arguments of `slmc analyze`.
 #[derive(Debug, Args)]
@@ -23,6 +28,19 @@ pub struct Analyze {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Write the report as one HTML page; without FILE into the run directory.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = BESIDE, conflicts_with = "chains")]
+    html: Option<PathBuf>,
+    /// Write each figure of the report as SVG into a folder.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "chains")]
+    plots: Option<PathBuf>,
+    /// Add a column of your own: a CSV file with one column a chain and one row a sampling step.
+    #[arg(long, value_name = "NAME=FILE", conflicts_with = "chains")]
+    column: Vec<String>,
+    /// Add an observable of the sampled trajectory: distance:I,J, angle:I,J,K, coordination:A-B,R, msd, msd:A, volume, length:a
+    /// (atoms counted from 0, lengths in Å); NAME= before it names it.
+    #[arg(long, value_name = "[NAME=]KIND:…", conflicts_with = "chains")]
+    observable: Vec<String>,
 }
 
 impl Analyze {
@@ -44,14 +62,77 @@ impl Analyze {
             return Err(Failure::new(exit::USAGE, "give a run directory, or --chains FILE"));
         };
         let results = Results::read(directory).map_err(|error| Failure::from_error(exit::DATA, &error))?;
-        let analysis = results.analysis();
+        let mut columns = Vec::new();
+        for argument in &self.column {
+            columns.push(Column::from_table(argument, &results).map_err(|error| column_failure(&error))?);
+        }
+        for argument in &self.observable {
+            let column = Column::from_observable(argument, directory, &results);
+            columns.push(column.map_err(|error| column_failure(&error))?);
+        }
+        let mut analysis = results.analysis();
+        if !columns.is_empty() {
+            let named = columns.iter().map(|column| (column.name.clone(), column.json()));
+            analysis.json["columns"] = serde_json::Value::Object(named.collect());
+        }
+        if self.html.is_some() || self.plots.is_some() {
+            let report = report(directory, &results, &analysis, &columns);
+            if let Some(path) = &self.html {
+                let path = if path.as_os_str() == BESIDE {
+                    directory.join("report.html")
+                } else {
+                    path.clone()
+                };
+                crate::run::directory::replace(&path, report.html.as_bytes())
+                    .map_err(|error| cannot_write(&path, &error))?;
+            }
+            if let Some(folder) = &self.plots {
+                report
+                    .write_figures(folder)
+                    .map_err(|error| cannot_write(folder, &error))?;
+            }
+        }
         if self.json {
             say(&serde_json::to_string_pretty(&analysis.json).unwrap_or_default());
         } else {
-            say(&table(&results, &analysis));
+            let mut text = table(&results, &analysis);
+            text.push_str(&column_table(&columns));
+            say(&text);
         }
         Ok(0)
     }
+}
+
+/// Wrong arguments are wrong usage, wrong files wrong data.
+fn column_failure(error: &ColumnError) -> Failure {
+    let code = match error {
+        ColumnError::Form(_) | ColumnError::Observable(_) => exit::USAGE,
+        _ => exit::DATA,
+    };
+    Failure::from_error(code, error)
+}
+
+/// The user's columns, one line each.
+fn column_table(columns: &[Column]) -> String {
+    let mut text = String::new();
+    let width = columns
+        .iter()
+        .map(|column| column.name.chars().count())
+        .max()
+        .unwrap_or(0);
+    for column in columns {
+        let summary = column.summary();
+        let mean = format!("{} {}", with_error(summary.mean, summary.mcse), column.unit);
+        text.push_str(&format!(
+            "\n{:width$}  {}, {:.0} effective samples, τ {:.2}, R-hat {:.3}",
+            column.name,
+            mean.trim_end(),
+            summary.ess_bulk,
+            summary.tau,
+            summary.rhat
+        ));
+    }
+    text
 }
 
 /// The table for people.
@@ -69,17 +150,23 @@ pub(super) fn table(results: &Results, analysis: &Analysis) -> String {
         show(value("/potential_energy/mcse"), 5),
         show(value("/potential_energy/ess_bulk"), 0)
     ));
-    text.push_str(&format!(
-        "temperature        {} ± {} K (kinetic)\n",
-        show(value("/temperature_kinetic"), 1),
-        show(value("/temperature_kinetic_mcse"), 1)
-    ));
+    // A nested chain has none.
+    if value("/temperature_kinetic").is_some() {
+        text.push_str(&format!(
+            "temperature        {} ± {} K (kinetic)\n",
+            show(value("/temperature_kinetic"), 1),
+            show(value("/temperature_kinetic_mcse"), 1)
+        ));
+    }
     if value("/pressure_gpa/mean").is_some() {
         text.push_str(&format!(
             "pressure           {} ± {} GPa\n",
             show(value("/pressure_gpa/mean"), 4),
             show(value("/pressure_gpa/mcse"), 4)
         ));
+    }
+    if value("/volume/mean").is_some() {
+        text.push_str(&cell_table(&analysis.json));
     }
     text.push_str(&format!(
         "per oracle call    {} effective samples while sampling, {} over all phases\n",
@@ -95,4 +182,34 @@ pub(super) fn table(results: &Results, analysis: &Analysis) -> String {
     text.push('\n');
     text.push_str(&advice::table(&analysis.lines));
     text
+}
+
+/// Volume, density and lattice parameters for people.
+fn cell_table(json: &serde_json::Value) -> String {
+    let show = |key: &str, digits: usize| {
+        let value = |part: &str| {
+            json.pointer(&format!("{key}/{part}"))
+                .and_then(serde_json::Value::as_f64)
+        };
+        match (value("mean"), value("mcse")) {
+            (Some(mean), Some(error)) => format!("{mean:.digits$} ± {error:.digits$}"),
+            (Some(mean), None) => format!("{mean:.digits$}"),
+            _ => "–".to_owned(),
+        }
+    };
+    format!(
+        "volume             {} Å³, {} effective samples\ndensity            {} g/cm³\n\
+         lattice lengths    {}, {}, {} Å\nlattice angles     {}, {}, {} degrees\n",
+        show("/volume", 3),
+        json.pointer("/volume/ess_bulk")
+            .and_then(serde_json::Value::as_f64)
+            .map_or("–".to_owned(), |ess| format!("{ess:.0}")),
+        show("/density", 5),
+        show("/cell/a", 4),
+        show("/cell/b", 4),
+        show("/cell/c", 4),
+        show("/cell/alpha", 3),
+        show("/cell/beta", 3),
+        show("/cell/gamma", 3),
+    )
 }

@@ -42,12 +42,13 @@ impl Check {
             .collect();
         let oracle = crate::config::select_oracle(&config.oracle, None).map_or("none", |choice| choice.name());
         let mut text = format!(
-            "{} is good\n  atoms       {} ({}), {} momentum degrees of freedom\n  ensemble    {:.1} K\n  oracle      {oracle}, {} workers\n",
+            "{} is good\n  atoms       {} ({}), {} momentum degrees of freedom\n  ensemble    {:.1} K{}\n  oracle      {oracle}, {} workers\n",
             loaded.path.display(),
             start.len(),
             elements.join(" "),
             plan.environment.kinetics.degrees_of_freedom(),
             plan.environment.thermal_energy / crate::units::BOLTZMANN,
+            pressure(&plan.environment),
             plan.workers,
         );
         match &plan.proposal {
@@ -69,4 +70,27 @@ impl Check {
         say(&text);
         Ok(0)
     }
+}
+
+/// What is held constant besides the temperature.
+fn pressure(environment: &crate::sampling::Environment) -> String {
+    environment
+        .ensemble
+        .barostat()
+        .map_or(", constant cell".to_owned(), |barostat| {
+            format!(
+                ", {} GPa{}, cell {}",
+                barostat.load.pressure * crate::units::GPA_PER_EV_PER_CUBIC_ANGSTROM,
+                if barostat.load.tension.is_some() {
+                    " and a tension"
+                } else {
+                    ""
+                },
+                match barostat.motion.dimension() {
+                    1 => "isotropic",
+                    3 => "orthorhombic",
+                    _ => "flexible",
+                }
+            )
+        })
 }

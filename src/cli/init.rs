@@ -8,7 +8,8 @@ use super::{Failure, exit, say};
 use crate::config::{OracleChoice, template};
 use crate::formats::Frame;
 use crate::formats::xyz::Precision;
-use crate::oracle::ipi::{ESPRESSO_RECIPE, LAMMPS_RECIPE};
+use crate::oracle::command::RECIPE as COMMAND_RECIPE;
+use crate::oracle::ipi::{ASE_RECIPE, CP2K_RECIPE, ESPRESSO_RECIPE, LAMMPS_RECIPE};
 
 /// Arguments of `slmc init`.
 #[derive(Debug, Args)]
@@ -67,7 +68,11 @@ impl Init {
         ));
         let recipe = match name {
             "espresso" => ESPRESSO_RECIPE,
+            "cp2k" => CP2K_RECIPE,
             "lammps" => LAMMPS_RECIPE,
+            "vasp" => crate::oracle::vasp::RECIPE,
+            "ase" => ASE_RECIPE,
+            "command" => COMMAND_RECIPE,
             _ => &[],
         };
         for (file, content) in recipe {
@@ -100,8 +105,10 @@ impl Init {
 /// A small structure that suits an oracle, from the repository's examples.
 fn example(oracle: &str) -> (&'static str, Frame) {
     let (name, text) = match oracle {
+        "command" => ("argon.xyz", include_str!("../../oracles/command/argon.xyz")),
         "lennard-jones" => ("argon.xyz", include_str!("../../examples/argon/argon.xyz")),
         "vashishta" => ("quartz.xyz", include_str!("../../examples/quartz/quartz.xyz")),
+        "cp2k" | "ase" => ("quartz.xyz", include_str!("../../examples/quartz-dft/quartz.xyz")),
         "einstein" | "asymmetric" => ("crystal.xyz", include_str!("../../examples/einstein/einstein.xyz")),
         "espresso" => ("silicon.xyz", include_str!("../../examples/silicon-dft/silicon.xyz")),
         _ => ("silicon.xyz", include_str!("../../examples/silicon/silicon.xyz")),

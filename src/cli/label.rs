@@ -76,6 +76,7 @@ impl Label {
             retry_delay: Duration::from_secs_f64(config.pool.retry_delay.value().max(0.0)),
             retire_after: config.pool.retire_after,
             jobs: work.clone(),
+            cold_check: None,
         };
         // A file may mix systems; where the oracle is bound to its first frame's atoms, it says so itself.
         let open = open_oracle(&choice, &first, &folder, &work);
@@ -163,6 +164,12 @@ impl BatchObserver for Bar {
 
     fn warn(&mut self, message: &str) {
         self.bar.suspend(|| eprintln!("warning: {message}"));
+    }
+
+    fn note(&mut self, message: &str) {
+        if self.verbose {
+            self.bar.suspend(|| eprintln!("{message}"));
+        }
     }
 
     fn retry(&mut self, frame: usize, message: &str) {

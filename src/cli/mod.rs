@@ -2,6 +2,9 @@
 
 mod analyze;
 mod check;
+mod data;
+mod drive;
+mod export;
 mod init;
 mod label;
 mod predict;
@@ -11,6 +14,7 @@ mod schema;
 mod signals;
 mod status;
 mod stop;
+mod study;
 mod train;
 
 use std::path::PathBuf;
@@ -76,12 +80,20 @@ enum Command {
     Stop(stop::Stop),
     /// Label structures with an oracle.
     Label(label::Label),
+    /// Make, choose, divide and convert sets of structures.
+    Data(data::Data),
     /// Fit a potential to labelled structures.
     Train(train::Train),
     /// Energies, forces and stresses of a potential, with errors where labels are present.
     Predict(predict::Predict),
+    /// Serve a potential over an i-PI socket, to ASE, i-PI or any other server.
+    Drive(drive::Drive),
     /// Acceptance, autocorrelation, effective samples, means with errors, advice.
     Analyze(analyze::Analyze),
+    /// Compare variants of a configuration, each run with several seeds.
+    Study(study::Study),
+    /// A run, a potential or structures for other programs: ArviZ, tables, trajectories, n2p2.
+    Export(export::Export),
     /// The configuration's JSON schema (for editors), or docs/config.md.
     Schema(schema::Schema),
 }
@@ -154,9 +166,13 @@ pub fn main() -> ExitCode {
         Command::Status(command) => command.run(),
         Command::Stop(command) => command.run(),
         Command::Label(command) => command.run(verbosity),
+        Command::Data(command) => command.run(verbosity),
         Command::Train(command) => command.run(verbosity),
         Command::Predict(command) => command.run(),
+        Command::Drive(command) => command.run(verbosity),
         Command::Analyze(command) => command.run(),
+        Command::Study(command) => command.run(verbosity),
+        Command::Export(command) => command.run(),
         Command::Schema(command) => {
             command.run();
             Ok(0)
@@ -248,6 +264,11 @@ fn complaints_failure(path: &std::path::Path, complaints: &[crate::config::Compl
         message.push_str(&complaint.to_string());
     }
     Failure::new(exit::CONFIG, message)
+}
+
+/// A file that cannot be written.
+fn cannot_write(path: &std::path::Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(exit::CANNOT_WRITE, format!("cannot write {}: {error}", path.display()))
 }
 
 /// The folder that a configuration's relative paths start from.

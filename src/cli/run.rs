@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{ConfigArguments, Failure, Verbosity, complaints_failure, exit, folder_of, say, signals};
+use super::{ConfigArguments, Failure, Verbosity, cannot_write, complaints_failure, exit, folder_of, say, signals};
 use crate::config::{Surroundings, build_plan};
 use crate::formats::Frame;
 use crate::formats::xyz::Precision;
@@ -118,23 +118,20 @@ pub(super) fn drive(
     }
 }
 
-/// Writes report.json and the figures, and prints the table.
+/// Writes report.json, report.html and the figures, and prints the table.
 fn report(root: &Path, verbosity: Verbosity, reason: &str) -> Result<(), Failure> {
     let results = Results::read(root).map_err(|error| Failure::from_error(exit::DATA, &error))?;
     let analysis = results.analysis();
+    let report = crate::observe::report::report(root, &results, &analysis, &[]);
     let text = serde_json::to_string_pretty(&analysis.json).unwrap_or_default();
-    let mut files = vec![("report.json", text)];
-    if let Ok(figure) = crate::analysis::plot::learning_curve(&results.learning_curve()) {
-        files.push(("learning.svg", figure));
-    }
-    if let Ok(figure) = crate::analysis::plot::trace_and_autocorrelation(&results.trace()) {
-        files.push(("trace.svg", figure));
-    }
-    for (name, content) in files {
+    for (name, content) in [("report.json", &text), ("report.html", &report.html)] {
         let path = root.join(name);
-        crate::run::directory::replace(&path, content.as_bytes())
-            .map_err(|error| Failure::new(exit::CANNOT_WRITE, format!("cannot write {}: {error}", path.display())))?;
+        crate::run::directory::replace(&path, content.as_bytes()).map_err(|error| cannot_write(&path, &error))?;
     }
+    let plots = root.join("plots");
+    report
+        .write_figures(&plots)
+        .map_err(|error| cannot_write(&plots, &error))?;
     if verbosity.verbose {
         for generation in &results.generations {
             eprintln!(
@@ -149,7 +146,11 @@ fn report(root: &Path, verbosity: Verbosity, reason: &str) -> Result<(), Failure
         }
     }
     if !verbosity.quiet {
-        eprintln!("done: {reason}; everything is in {}", root.display());
+        eprintln!(
+            "done: {reason}; everything is in {}, the report in {}",
+            root.display(),
+            root.join("report.html").display()
+        );
         say(&super::analyze::table(&results, &analysis));
     }
     Ok(())
@@ -161,7 +162,7 @@ pub(super) fn failure(error: &RunError) -> Failure {
         RunError::Directory { .. } => exit::CANNOT_WRITE,
         RunError::Journal(journal) if journal.is_io() => exit::CANNOT_WRITE,
         RunError::Journal(_) | RunError::Inconsistent { .. } => exit::DATA,
-        RunError::Locked { .. } => exit::STOPPED,
+        RunError::Locked { .. } | RunError::SeveralSolutions { .. } => exit::STOPPED,
         RunError::NothingToThaw { .. } => exit::USAGE,
         RunError::Oracle { .. } | RunError::Unphysical { .. } => exit::ORACLE,
         RunError::Training { .. } => exit::DATA,

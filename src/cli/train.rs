@@ -5,15 +5,24 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::predict::{BINS, draw_calibration};
 use super::{Failure, Verbosity, exit, load, say};
+use crate::analysis::calibration::calibration;
 use crate::config::Config;
+use crate::formats::n2p2::FileUnits;
+use crate::potential::NeuralPotential;
 use crate::run::fitter::REPORT;
-use crate::training::{LabelledStructure, Progress, Stage, Trainer};
+use crate::training::{
+    LabelledStructure, PartlyLabelled, Progress, Stage, Trainer, force_doubts, predict_with_uncertainty,
+};
+
+/// The name of the calibration figure in a potential's folder.
+const CALIBRATION: &str = "calibration.svg";
 
 /// Arguments of `slmc train`.
 #[derive(Debug, Args)]
 pub struct Train {
-    /// Labelled structures, as extended XYZ.
+    /// Labelled structures, in any format slmc reads.
     data: PathBuf,
     /// A configuration whose [descriptor], [network] and [training] apply; without it the defaults.
     config: Option<PathBuf>,
@@ -23,6 +32,14 @@ pub struct Train {
     /// The seed of weights and batches.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// The units of the numbers in a file of n2p2, which names none: bohr,hartree for example [default: angstrom,eV].
+    #[arg(
+        long,
+        value_name = "LENGTH,ENERGY",
+        default_value = "angstrom,eV",
+        hide_default_value = true
+    )]
+    units: FileUnits,
     /// Set any key: --set 'network.hidden=[20, 20]'.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
@@ -46,7 +63,8 @@ impl Train {
             training,
             ..
         } = config;
-        let frames = crate::formats::read(&self.data).map_err(|error| Failure::from_error(exit::DATA, &error))?;
+        let frames = crate::formats::read_with_units(&self.data, self.units)
+            .map_err(|error| Failure::from_error(exit::DATA, &error))?;
         let total = frames.len();
         let labelled: Vec<Arc<LabelledStructure>> = frames
             .into_iter()
@@ -106,9 +124,52 @@ impl Train {
         crate::run::directory::replace(&path, &text)
             .map_err(|error| Failure::new(exit::CANNOT_WRITE, format!("cannot write {}: {error}", path.display())))?;
         say(&fit.report.to_string());
+        if let Some(text) = self.calibrate(&fit.potential, &labelled)? {
+            say(&text);
+        }
         if !verbosity.quiet {
             eprintln!("wrote {}", self.output.display());
         }
         Ok(0)
+    }
+
+    /// Draws the errors of the forces against the disagreement of the committee and says what it found; nothing without a
+    /// committee.
+    fn calibrate(
+        &self,
+        potential: &NeuralPotential,
+        labelled: &[Arc<LabelledStructure>],
+    ) -> Result<Option<String>, Failure> {
+        /// Frames that are compared, taken evenly.
+        const MOST_FRAMES: usize = 200;
+        if potential.members.len() < 2 {
+            return Ok(None);
+        }
+        let stride = labelled.len().div_ceil(MOST_FRAMES).max(1);
+        let frames: Vec<PartlyLabelled> = labelled
+            .iter()
+            .step_by(stride)
+            .map(|frame| PartlyLabelled::from(LabelledStructure::clone(frame)))
+            .collect();
+        let bins = calibration(
+            &force_doubts(&frames, &predict_with_uncertainty(potential, &frames)),
+            BINS,
+        );
+        let (Some(first), Some(last)) = (bins.first(), bins.last()) else {
+            return Ok(None);
+        };
+        draw_calibration(
+            &self.output.join(CALIBRATION),
+            "Force errors on the training data",
+            &bins,
+        )?;
+        Ok(Some(format!(
+            "committee: where it disagrees about a force by {:.3} meV/Å the error is {:.3}, where by {:.3} it is {:.3} (on the \
+             training data; {CALIBRATION}; for other data: slmc predict --calibration)",
+            1e3 * first.predicted,
+            1e3 * first.actual,
+            1e3 * last.predicted,
+            1e3 * last.actual
+        )))
     }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::checker::Checker;
 use super::oracle::select_oracle;
 use super::schema::{Config, KernelConfig};
+use crate::formats::n2p2::{self, UnitsError};
 use crate::oracle::analytic::{AnalyticConfig, build};
-use crate::potential::{NeuralPotential, Potential, Swirl};
+use crate::potential::{Potential, Swirl, load};
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
@@ -25,6 +26,7 @@ pub fn momentum_is_removed(config: &Config, first_frame: &Structure) -> bool {
         && given.is_none_or(|potential| potential.translation_invariant())
         && !first_frame.fixed.contains(&true)
         && !matches!(config.sampling.kernel, KernelConfig::Local(_))
+        && !super::ensemble::keeps_centre_of_mass(&config.ensemble)
 }
 
 /// The surface of `[proposal]`, if one is given.
@@ -66,13 +68,34 @@ pub(super) fn given_proposal(
             }
         }
     } else if let Some(name) = &section.potential {
-        let potential = match NeuralPotential::load(&folder.join(name)) {
+        let place = folder.join(name);
+        let units = match section.units.as_deref().map(str::parse).transpose() {
+            Ok(units) => units,
+            Err(error) => {
+                let error: UnitsError = error;
+                check.complain(
+                    "proposal.units",
+                    error.to_string(),
+                    "remove it where the folder is in Å and eV",
+                );
+                return None;
+            }
+        };
+        if units.is_some() && !n2p2::is_folder(&place) {
+            check.complain(
+                "proposal.units",
+                "only a folder of n2p2 leaves its units open",
+                "remove it",
+            );
+            return None;
+        }
+        let potential = match load(&place, units.unwrap_or_default()) {
             Ok(potential) => potential,
             Err(error) => {
                 check.complain(
                     "proposal.potential",
                     error.to_string(),
-                    "name the folder that `slmc train` wrote, or a potentials/gen-NNN folder of a run",
+                    "name the folder that `slmc train` wrote, a potentials/gen-NNN folder of a run, or a folder of n2p2",
                 );
                 return None;
             }
@@ -91,6 +114,13 @@ pub(super) fn given_proposal(
         }
         Arc::new(potential)
     } else {
+        if section.units.is_some() {
+            check.complain(
+                "proposal.units",
+                "there is no potential whose units it could name",
+                "remove it",
+            );
+        }
         if section.swirl != 0.0 {
             check.complain(
                 "proposal.swirl",

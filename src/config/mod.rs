@@ -2,6 +2,7 @@
 
 mod checker;
 mod documentation;
+mod ensemble;
 mod given;
 mod kernels;
 mod numbers;

@@ -1,7 +1,7 @@
 //! Numbers of a configuration that must lie in a range, alone or together.
 
 use super::checker::Checker;
-use super::schema::{Config, KernelConfig};
+use super::schema::{CellFormConfig, Config, KernelConfig, NptConfig, StrainRateConfig};
 use crate::descriptor::Descriptor;
 use crate::structure::Structure;
 use crate::training::Trainer;
@@ -13,6 +13,9 @@ pub(super) const MOST_CHAINS: usize = 1000;
 pub(super) fn check_numbers(config: &Config, check: &mut Checker<'_>) {
     if let Some(nvt) = &config.ensemble.nvt {
         check.positive("ensemble.nvt.temperature", nvt.temperature.value());
+    }
+    if let Some(npt) = &config.ensemble.npt {
+        check_npt(npt, check);
     }
     check.positive("trajectory.time-step", config.trajectory.time_step.value());
     check.at_least_one("trajectory.steps", config.trajectory.steps);
@@ -68,6 +71,47 @@ pub(super) fn check_numbers(config: &Config, check: &mut Checker<'_>) {
     }
 }
 
+fn check_npt(npt: &NptConfig, check: &mut Checker<'_>) {
+    check.positive("ensemble.npt.temperature", npt.temperature.value());
+    check.positive("ensemble.npt.cell-mass", npt.cell_mass);
+    if !npt.pressure.value().is_finite() {
+        check.complain(
+            "ensemble.npt.pressure",
+            "is not a finite number",
+            "give a pressure such as \"0 GPa\"",
+        );
+    }
+    if npt.largest_volume_change.is_nan() || npt.largest_volume_change <= 1.0 {
+        check.complain(
+            "ensemble.npt.largest-volume-change",
+            format!("{} is not more than 1", npt.largest_volume_change),
+            "4 lets the volume shrink to a quarter and grow fourfold",
+        );
+    }
+    if !(0.0..1.0).contains(&npt.least_height) {
+        check.complain(
+            "ensemble.npt.least-height",
+            format!("{} is not from 0 to below 1", npt.least_height),
+            "0.5 lets a cell become half as thick for its volume as it was",
+        );
+    }
+    let flexible = npt.cell == CellFormConfig::Flexible;
+    if !flexible && npt.strain_rate != StrainRateConfig::default() {
+        check.complain(
+            "ensemble.npt.strain-rate",
+            "is for flexible cells alone",
+            "remove it, or set cell = \"flexible\"",
+        );
+    }
+    if npt.cell == CellFormConfig::Isotropic && npt.tension.is_some() {
+        check.complain(
+            "ensemble.npt.tension",
+            "cannot act on a cell that keeps its shape",
+            "set cell = \"flexible\", or use pressure",
+        );
+    }
+}
+
 /// Complains about what a run that learns could not do.
 pub(super) fn check_learning(config: &Config, starts: &[Structure], check: &mut Checker<'_>) {
     let bootstrap = &config.bootstrap;
@@ -81,7 +125,15 @@ pub(super) fn check_learning(config: &Config, starts: &[Structure], check: &mut 
     if bootstrap.structures > 0 {
         check.positive("bootstrap.displacement", bootstrap.displacement.value());
     }
-    if !(0.0..0.3).contains(&bootstrap.strain) {
+    let strain = bootstrap.strain.unwrap_or(0.0);
+    if config.ensemble.npt.is_some() && bootstrap.strain == Some(0.0) && bootstrap.structures > 0 {
+        check.complain(
+            "bootstrap.strain",
+            "0 would leave the networks without a strained cell, which constant pressure leads to",
+            "0.02 is a strain of two per cent",
+        );
+    }
+    if !(0.0..0.3).contains(&strain) {
         check.complain(
             "bootstrap.strain",
             "must lie from 0 to below 0.3",

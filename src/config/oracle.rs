@@ -6,9 +6,15 @@ use std::sync::Arc;
 use super::parse::{Complaint, nearest};
 use super::schema::OracleConfig;
 use crate::oracle::analytic::{AnalyticConfig, AnalyticOracle, build};
-use crate::oracle::ipi::{EspressoConfig, IpiConfig, LammpsConfig, open, open_espresso, open_lammps};
+use crate::oracle::command::{self, CommandConfig};
+use crate::oracle::ipi::{
+    AseConfig, Cp2kConfig, EspressoConfig, IpiConfig, LammpsConfig, Mode, open, open_ase, open_cp2k, open_espresso,
+    open_lammps,
+};
 use crate::oracle::pool::OpenOracle;
-use crate::oracle::{Oracle, OracleError};
+use crate::oracle::recorded::{Recorded, RecordedConfig};
+use crate::oracle::vasp::{self, VaspConfig};
+use crate::oracle::{Oracle, OracleError, cp2k, espresso};
 use crate::structure::Structure;
 
 /// One chosen oracle.
@@ -16,33 +22,53 @@ use crate::structure::Structure;
 pub enum OracleChoice {
     /// Embedded.
     Analytic(AnalyticConfig),
-    /// pw.x behind a socket.
+    /// pw.x.
     Espresso(EspressoConfig),
+    /// CP2K.
+    Cp2k(Cp2kConfig),
     /// LAMMPS behind a socket.
     Lammps(LammpsConfig),
+    /// An ASE calculator behind a socket.
+    Ase(AseConfig),
     /// Any client behind a socket.
     Ipi(IpiConfig),
+    /// VASP, run for each label or kept running.
+    Vasp(VaspConfig),
+    /// Any program.
+    Command(CommandConfig),
+    /// A file of labels.
+    Recorded(RecordedConfig),
 }
 
 impl OracleChoice {
     /// All names, as `[oracle.NAME]` and `--oracle NAME` have them.
-    pub const NAMES: [&str; 8] = [
+    pub const NAMES: [&str; 13] = [
         "einstein",
         "lennard-jones",
         "stillinger-weber",
         "vashishta",
         "asymmetric",
         "espresso",
+        "cp2k",
         "lammps",
+        "ase",
         "ipi",
+        "vasp",
+        "command",
+        "recorded",
     ];
 
     /// An oracle with its shipped recipe or published parameters.
     pub fn by_name(name: &str) -> Option<Self> {
         AnalyticConfig::by_name(name).map(Self::Analytic).or(match name {
             "espresso" => Some(Self::Espresso(EspressoConfig::default())),
+            "cp2k" => Some(Self::Cp2k(Cp2kConfig::default())),
             "lammps" => Some(Self::Lammps(LammpsConfig::default())),
+            "ase" => Some(Self::Ase(AseConfig::default())),
+            "command" => Some(Self::Command(CommandConfig::default())),
+            "recorded" => Some(Self::Recorded(RecordedConfig::default())),
             "ipi" => Some(Self::Ipi(IpiConfig::default())),
+            "vasp" => Some(Self::Vasp(VaspConfig::default())),
             _ => None,
         })
     }
@@ -52,8 +78,13 @@ impl OracleChoice {
         match self {
             Self::Analytic(config) => config.name(),
             Self::Espresso(_) => "espresso",
+            Self::Cp2k(_) => "cp2k",
             Self::Lammps(_) => "lammps",
+            Self::Ase(_) => "ase",
+            Self::Command(_) => "command",
+            Self::Recorded(_) => "recorded",
             Self::Ipi(_) => "ipi",
+            Self::Vasp(_) => "vasp",
         }
     }
 
@@ -72,8 +103,13 @@ impl OracleChoice {
             Self::Analytic(AnalyticConfig::Vashishta(config)) => section.vashishta = Some(config),
             Self::Analytic(AnalyticConfig::Asymmetric(config)) => section.asymmetric = Some(config),
             Self::Espresso(config) => section.espresso = Some(config),
+            Self::Cp2k(config) => section.cp2k = Some(config),
             Self::Lammps(config) => section.lammps = Some(config),
+            Self::Ase(config) => section.ase = Some(config),
+            Self::Command(config) => section.command = Some(config),
+            Self::Recorded(config) => section.recorded = Some(config),
             Self::Ipi(config) => section.ipi = Some(config),
+            Self::Vasp(config) => section.vasp = Some(config),
         }
         section
     }
@@ -82,8 +118,11 @@ impl OracleChoice {
     pub(super) fn translation_invariant(&self, first_frame: &Structure) -> bool {
         match self {
             Self::Analytic(config) => build(config, first_frame).is_ok_and(|surface| surface.translation_invariant()),
-            Self::Espresso(_) => true,
+            Self::Espresso(_) | Self::Cp2k(_) | Self::Vasp(_) => true,
             Self::Lammps(config) => config.translation_invariant,
+            Self::Ase(config) => config.translation_invariant,
+            Self::Command(config) => config.translation_invariant,
+            Self::Recorded(config) => config.translation_invariant,
             Self::Ipi(config) => config.translation_invariant,
         }
     }
@@ -94,12 +133,23 @@ pub(super) fn anchor_recipe(section: &mut OracleConfig, folder: &Path, absolute:
     let recipes = [
         section.espresso.as_mut().map(|espresso| &mut espresso.recipe),
         section.lammps.as_mut().map(|lammps| &mut lammps.recipe),
+        section.cp2k.as_mut().map(|cp2k| &mut cp2k.recipe),
+        section.ase.as_mut().map(|ase| &mut ase.recipe),
         section.ipi.as_mut().map(|ipi| &mut ipi.recipe),
+        section.vasp.as_mut().map(|vasp| &mut vasp.recipe),
+        section.command.as_mut().map(|command| &mut command.recipe),
+        section.recorded.as_mut().map(|recorded| &mut recorded.file),
     ];
     for recipe in recipes.into_iter().flatten() {
         if !recipe.is_empty() && folder.join(&*recipe).exists() {
             *recipe = absolute(recipe);
         }
+    }
+    if let Some(vasp) = &mut section.vasp
+        && !vasp.potcar.is_empty()
+        && folder.join(&vasp.potcar).exists()
+    {
+        vasp.potcar = absolute(&vasp.potcar);
     }
 }
 
@@ -118,8 +168,13 @@ fn tables(section: &OracleConfig) -> Vec<OracleChoice> {
         .flatten()
         .map(OracleChoice::Analytic)
         .chain(section.espresso.map(OracleChoice::Espresso))
+        .chain(section.cp2k.map(OracleChoice::Cp2k))
         .chain(section.lammps.map(OracleChoice::Lammps))
+        .chain(section.ase.map(OracleChoice::Ase))
         .chain(section.ipi.map(OracleChoice::Ipi))
+        .chain(section.vasp.map(OracleChoice::Vasp))
+        .chain(section.command.map(OracleChoice::Command))
+        .chain(section.recorded.map(OracleChoice::Recorded))
         .collect()
 }
 
@@ -175,9 +230,18 @@ pub fn open_oracle(choice: &OracleChoice, first_frame: &Structure, folder: &Path
                     reason: error.to_string(),
                 })?) as Box<dyn Oracle>
             }
+            OracleChoice::Espresso(config) if config.mode == Mode::File => {
+                Box::new(espresso::open(config, &first_frame, &own, &folder)?)
+            }
             OracleChoice::Espresso(config) => Box::new(open_espresso(config, &first_frame, &own, &folder)?),
+            OracleChoice::Cp2k(config) if config.mode == Mode::File => Box::new(cp2k::open(config, &own, &folder)?),
+            OracleChoice::Cp2k(config) => Box::new(open_cp2k(config, &first_frame, &own, &folder)?),
             OracleChoice::Lammps(config) => Box::new(open_lammps(config, &first_frame, &own, &folder)?),
+            OracleChoice::Ase(config) => Box::new(open_ase(config, &first_frame, &own, &folder)?),
+            OracleChoice::Command(config) => Box::new(command::open(config, &own, &folder)?),
+            OracleChoice::Recorded(config) => Box::new(Recorded::new(config, &folder)?),
             OracleChoice::Ipi(config) => Box::new(open(config, &first_frame, &own, &folder)?),
+            OracleChoice::Vasp(config) => vasp::open(config, &first_frame, &own, &folder)?,
         })
     })
 }

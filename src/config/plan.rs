@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::checker::{Checker, locate};
+use super::ensemble::{bootstrap_strain, check_cell, chosen_temperature, ensemble, keeps_centre_of_mass};
 use super::given::{given_proposal, read_data};
 use super::kernels::{groups, kernel};
 use super::numbers::{check_learning, check_numbers};
@@ -15,6 +16,7 @@ use super::schema::{Config, KernelConfig};
 use super::starts::read_starts;
 use crate::dynamics::Kinetics;
 use crate::oracle::analytic::build;
+use crate::oracle::cold::ColdCheck;
 use crate::potential::Potential;
 use crate::run::fitter::NetworkFitter;
 use crate::run::journal::Durability;
@@ -66,17 +68,7 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         Some(starts) => Some(starts),
         None => read_starts(&config, around.folder, &mut check),
     };
-    let temperature = match &config.ensemble.nvt {
-        Some(nvt) => Some(nvt.temperature),
-        None => {
-            check.complain(
-                "ensemble",
-                "no ensemble is chosen",
-                "add [ensemble.nvt] with temperature = \"300 K\"",
-            );
-            None
-        }
-    };
+    let temperature = chosen_temperature(&config, &mut check);
     let (Some(choice), Some(mut starts), Some(temperature)) = (choice, starts, temperature) else {
         return Err(check.complaints);
     };
@@ -91,12 +83,21 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         );
     }
 
+    if let OracleChoice::Vasp(vasp) = &choice {
+        let variable_cell = config.ensemble.npt.is_some() || config.bootstrap.strain.is_some_and(|strain| strain > 0.0);
+        match crate::oracle::vasp::check(vasp, first, around.folder, variable_cell, temperature.thermal_energy()) {
+            Ok(found) => warnings.extend(found),
+            Err(problem) => check.complain("oracle.vasp", problem, "see docs/oracles/vasp.md"),
+        }
+    }
+
     let oracle_invariant = choice.translation_invariant(first);
     let groups = groups(&config, &mut starts, &mut check);
     let first = &starts[0];
     let kernel = kernel(&config.sampling.kernel, temperature);
     let needs_proposal = kernel.proposes() || matches!(kernel, Kernel::Langevin { on_network: true, .. });
     let given = given_proposal(&config, around.folder, first, &mut check);
+    check_cell(&config, &choice, &starts, given.as_deref(), &mut check);
     let bootstrap_data = read_data(&config, around.folder, first, &mut check);
     let time_step = config.trajectory.time_step.value();
     let thermal_energy = temperature.thermal_energy();
@@ -114,7 +115,8 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
     let invariant = oracle_invariant
         && given.as_ref().is_none_or(|potential| potential.translation_invariant())
         // Regions exchange no momentum with what is held.
-        && !matches!(kernel, Kernel::Local { .. });
+        && !matches!(kernel, Kernel::Local { .. })
+        && !keeps_centre_of_mass(&config.ensemble);
     if !check.complaints.is_empty() {
         return Err(check.complaints);
     }
@@ -151,6 +153,10 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         bootstrap_data,
     );
     Ok((plan, config, warnings))
+}
+
+fn energy_or(given: Option<crate::units::Energy>, default: f64) -> f64 {
+    given.map_or(default, crate::units::Energy::value)
 }
 
 struct Settings {
@@ -223,7 +229,7 @@ fn assemble(
                 bootstrap: BootstrapPlan {
                     displaced: config.bootstrap.structures,
                     displacement: config.bootstrap.displacement.value(),
-                    strain: config.bootstrap.strain,
+                    strain: bootstrap_strain(config),
                     trajectories: config.bootstrap.trajectories,
                     steps: config.bootstrap.steps,
                     data,
@@ -234,10 +240,12 @@ fn assemble(
         None => ProposalSource::Oracle,
     };
     let cheap = choice.is_cheap();
+    let kinetics = Kinetics::new(Arc::clone(&first.masses), Arc::clone(&first.fixed), settings.invariant);
     Plan {
         config: toml::to_string(config).unwrap_or_default(),
         environment: Environment {
-            kinetics: Kinetics::new(Arc::clone(&first.masses), Arc::clone(&first.fixed), settings.invariant),
+            ensemble: ensemble(&config.ensemble, first, &kinetics),
+            kinetics,
             thermal_energy: settings.thermal_energy,
             acceptance: if config.sampling.accept_everything {
                 Acceptance::Everything
@@ -262,6 +270,11 @@ fn assemble(
         retries: config.pool.retries,
         retire_after: config.pool.retire_after,
         retry_delay: Duration::from_secs_f64(config.pool.retry_delay.value().max(0.0)),
+        cold_check: (config.pool.cold_check_every > 0).then(|| ColdCheck {
+            every: config.pool.cold_check_every,
+            warn: energy_or(config.pool.cold_check_warning, 0.01 * settings.thermal_energy),
+            stop: energy_or(config.pool.cold_check_stop, 0.1 * settings.thermal_energy),
+        }),
         cheap_oracle: cheap,
         durability: if cheap {
             Durability::Periodic(Duration::from_secs(2))

@@ -11,9 +11,12 @@ use crate::network::NetworkConfig;
 use crate::oracle::analytic::{
     AsymmetricConfig, EinsteinConfig, LennardJonesConfig, StillingerWeberConfig, VashishtaConfig,
 };
-use crate::oracle::ipi::{EspressoConfig, IpiConfig, LammpsConfig};
+use crate::oracle::command::CommandConfig;
+use crate::oracle::ipi::{AseConfig, Cp2kConfig, EspressoConfig, IpiConfig, LammpsConfig};
+use crate::oracle::recorded::RecordedConfig;
+use crate::oracle::vasp::VaspConfig;
 use crate::training::TrainingConfig;
-use crate::units::{Duration, Energy, Frequency, Length, Mass, Temperature, Time};
+use crate::units::{Duration, Energy, Frequency, Length, Mass, Pressure, Temperature, Time};
 
 /// A whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -75,6 +78,17 @@ pub struct EnsembleConfig {
     /// Constant number of atoms, volume and temperature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nvt: Option<NvtConfig>,
+    /// Constant number of atoms, pressure and temperature: the cell is sampled too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub npt: Option<NptConfig>,
+}
+
+impl EnsembleConfig {
+    /// The temperature of the chosen ensemble.
+    pub fn temperature(&self) -> Option<Temperature> {
+        let npt = self.npt.as_ref().map(|npt| npt.temperature);
+        self.nvt.as_ref().map(|nvt| nvt.temperature).or(npt)
+    }
 }
 
 /// The canonical ensemble.
@@ -83,6 +97,103 @@ pub struct EnsembleConfig {
 pub struct NvtConfig {
     /// The temperature.
     pub temperature: Temperature,
+}
+
+/// The isothermal–isobaric ensemble. Its measure is Vᴺ, whatever is chosen below: `docs/theory.md`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NptConfig {
+    /// The temperature.
+    pub temperature: Temperature,
+    /// The pressure; negative values pull.
+    pub pressure: Pressure,
+    /// How the cell may change.
+    pub cell: CellFormConfig,
+    /// A thermodynamic tension added to the pressure, tensile positive: xx, yy, zz, yz, xz, xy, in the frame of the starting cell, which is
+    /// its reference of strain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tension: Option<[Pressure; 6]>,
+    /// Which strain rates a flexible cell has. Averages of lengths and angles do not depend on it.
+    #[serde(default)]
+    pub strain_rate: StrainRateConfig,
+    /// What strains do to the atoms' momenta. Averages do not depend on it.
+    #[serde(default)]
+    pub coupling: CouplingConfig,
+    /// The mass of the strain rates, as a multiple of total mass × V^(2/3)/4π², which makes a strain about as slow as a sound
+    /// wave that crosses the cell. Averages do not depend on it.
+    #[serde(default = "one")]
+    pub cell_mass: f64,
+    /// Whether the momentum of the centre of mass is removed where oracle and proposals allow it. Averages do not depend on it.
+    #[serde(default)]
+    pub centre_of_mass: CentreOfMassConfig,
+    /// The target ends where the volume is larger or smaller than the start's by more than this factor.
+    #[serde(default = "four")]
+    pub largest_volume_change: f64,
+    /// The target ends where a distance between opposite faces, over the cube root of the volume, is less than this fraction of what
+    /// it is at the start: cells too flat or too skewed.
+    #[serde(default = "half")]
+    pub least_height: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn four() -> f64 {
+    4.0
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+/// How a cell may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CellFormConfig {
+    /// Its size at constant shape: fluids, cubic crystals.
+    Isotropic,
+    /// Its three edges at right angles.
+    Orthorhombic,
+    /// Its lengths and angles: crystals.
+    Flexible,
+}
+
+/// Which strain rates a flexible cell has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StrainRateConfig {
+    /// Symmetric ones: no direction is special, nothing drives a rotation.
+    #[default]
+    Symmetric,
+    /// Lower-triangular ones in the frame of the cell: its orientation stays.
+    Triangular,
+    /// All nine: the orientation diffuses.
+    Full,
+}
+
+/// What strains do to the atoms' momenta.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CouplingConfig {
+    /// Nothing: the cell feels the mean kinetic pressure.
+    #[default]
+    Independent,
+    /// They are strained inversely to the positions, as in Andersen's and Parrinello and Rahman's equations of motion.
+    Contravariant,
+    /// As in the equations of motion of Martyna, Tobias and Klein.
+    MartynaTobiasKlein,
+}
+
+/// What becomes of the centre of mass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CentreOfMassConfig {
+    /// Its momentum is removed where oracle and proposals are translation-invariant.
+    #[default]
+    Automatic,
+    /// It moves.
+    Kept,
 }
 
 /// How trajectories are run.
@@ -148,15 +259,30 @@ pub struct OracleConfig {
     /// Independent skewed wells: exactly known answers, embedded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asymmetric: Option<AsymmetricConfig>,
-    /// Quantum ESPRESSO's pw.x behind an i-PI socket.
+    /// Quantum ESPRESSO's pw.x, behind an i-PI socket or run once for each label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub espresso: Option<EspressoConfig>,
+    /// CP2K, behind an i-PI socket or run once for each label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cp2k: Option<Cp2kConfig>,
     /// LAMMPS behind an i-PI socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lammps: Option<LammpsConfig>,
+    /// Any calculator of ASE behind an i-PI socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ase: Option<AseConfig>,
     /// Any i-PI client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ipi: Option<IpiConfig>,
+    /// VASP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vasp: Option<VaspConfig>,
+    /// Any program: extended XYZ in, extended XYZ out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandConfig>,
+    /// Answers from a file of labelled structures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<RecordedConfig>,
 }
 
 /// The workers that label.
@@ -174,6 +300,16 @@ pub struct PoolConfig {
     pub retire_after: usize,
     /// How many structures without an answer are counted as rejections before the run stops.
     pub max_unphysical: u64,
+    /// Every how many labels that started from earlier wavefunctions a worker labels the structure again from nothing and
+    /// compares; its first such label is always compared. 0: never.
+    pub cold_check_every: u64,
+    /// The difference between the two energies above which it is logged as a warning; absent: kT/100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cold_check_warning: Option<Energy>,
+    /// The difference above which the run stops, resumable: several self-consistent solutions make the energy no function of
+    /// the structure. Absent: kT/10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cold_check_stop: Option<Energy>,
 }
 
 impl Default for PoolConfig {
@@ -184,6 +320,9 @@ impl Default for PoolConfig {
             retry_delay: Duration::new(1.0),
             retire_after: 2,
             max_unphysical: 20,
+            cold_check_every: 50,
+            cold_check_warning: None,
+            cold_check_stop: None,
         }
     }
 }
@@ -196,8 +335,10 @@ pub struct BootstrapConfig {
     pub structures: usize,
     /// The standard deviation of each Cartesian displacement of the copies.
     pub displacement: Length,
-    /// The largest homogeneous strain of the copies, a fraction; 0 leaves the cell alone.
-    pub strain: f64,
+    /// The largest homogeneous strain of the copies, a fraction; 0 leaves the cell alone. Absent: 0 at constant volume, 0.02 at constant
+    /// pressure, where networks must know strained cells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strain: Option<f64>,
     /// Short hybrid Monte Carlo trajectories on the oracle's own forces, per chain; each of their time steps is a label.
     pub trajectories: usize,
     /// Time steps of each of them.
@@ -211,7 +352,7 @@ impl Default for BootstrapConfig {
         Self {
             structures: 10,
             displacement: Length::new(0.07),
-            strain: 0.0,
+            strain: None,
             trajectories: 0,
             steps: 5,
             data: Vec::new(),
@@ -223,9 +364,13 @@ impl Default for BootstrapConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ProposalConfig {
-    /// The folder of a trained potential, relative to the configuration.
+    /// The folder of a trained potential, relative to the configuration: what `slmc train` or a run wrote, or a folder of
+    /// n2p2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub potential: Option<String>,
+    /// The units of the numbers in a folder of n2p2, which names none, such as `"bohr,hartree"`; Å and eV when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units: Option<String>,
     /// Propose on an einstein crystal with its own parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub einstein: Option<EinsteinConfig>,

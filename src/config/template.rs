@@ -5,12 +5,43 @@ pub fn template(oracle: &str, structure: &str) -> String {
     let (oracle_table, time_step, workers) = match oracle {
         "espresso" => (
             "# Namelists, k-points and pseudopotentials are in the recipe; slmc fills in cell and positions.\n[oracle.espresso]\nrecipe \
-             = \"oracles/espresso\"\ncommand = \"pw.x\"\n# launch = \"mpirun -np 4\"    # words put before the command\ntimeout = \"2 h\"\n",
+             = \"oracles/espresso\"\ncommand = \"pw.x\"\n# mode = \"file\"             # one pw.x for each label instead of one for all\n# launch = \"mpirun -np 4\"    # the template around the command\ntimeout = \"2 h\"\n",
             "1 fs",
             1,
         ),
         "lammps" => (
             "# The force field is in the recipe; slmc adds the structure and the socket.\n[oracle.lammps]\nrecipe = \"oracles/lammps\"\n",
+            "1 fs",
+            1,
+        ),
+        "vasp" => (
+            "# INCAR and KPOINTS are in the recipe; slmc writes POSCAR and puts POTCAR together.\n[oracle.vasp]\nrecipe = \
+             \"oracles/vasp\"\n# command = \"vasp_std\"       # else VASP_COMMAND or ASE_VASP_COMMAND\n# launch = \"srun -n 64 \
+             {command}\"\n# potcar = \"POTCAR\"          # a file or folder; else VASP_PP_PATH\ntimeout = \"4 h\"\n",
+            "1 fs",
+            1,
+        ),
+        "cp2k" => (
+            "# The method is in the recipe; slmc fills in cell and coordinates.\n[oracle.cp2k]\nrecipe = \"oracles/cp2k\"\ncommand = \
+             \"cp2k\"\n# mode = \"file\"             # one CP2K for each label instead of one for all\n# launch = \"mpirun -np 4\"    # \
+             the template around the command\ntimeout = \"2 h\"\n",
+            "1 fs",
+            1,
+        ),
+        "ase" => (
+            "# The calculator is in the recipe's calculator.py.\n[oracle.ase]\nrecipe = \"oracles/ase\"\ncommand = \"python3\"          # \
+             the Python that has ASE and the calculator\ntimeout = \"2 h\"\n",
+            "1 fs",
+            1,
+        ),
+        "command" => (
+            "# Any program: structure in, labelled structure out. The contract is in docs/oracles/command.md.\n[oracle.command]\nrecipe = \
+             \"oracles/command\"\ncommand = \"python3 label.py {input} {output}\"\ntimeout = \"2 h\"\n",
+            "5 fs",
+            1,
+        ),
+        "recorded" => (
+            "# Answers from a file of labelled structures, and from nothing else.\n[oracle.recorded]\nfile = \"labels.xyz\"\n",
             "1 fs",
             1,
         ),

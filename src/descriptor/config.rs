@@ -1,6 +1,7 @@
 //! The `[descriptor]` section of the configuration.
 
 use super::cutoff::CutoffKind;
+use super::window::Core;
 use crate::units::Length;
 
 /// How an atom's surroundings are described to the potential.
@@ -10,14 +11,14 @@ use crate::units::Length;
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DescriptorConfig {
-    /// The functions that are there without being listed: `standard`, or `none` where `functions` lists them all.
+    /// The functions that are there without being listed: `standard`, `chebyshev`, or `none` where `functions` lists them all.
     pub preset: Preset,
-    /// The cutoff radius of the preset's radial functions, a length; when absent, 3.4 times the cube root of the volume per
-    /// atom in the data.
+    /// The cutoff radius of the preset's radial functions, a length; when absent, it is chosen by cross-validation among
+    /// 2.2, 3.4 and 4.6 times the cube root of the volume per atom in the first labels: the shortest that is as good as any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub radial_cutoff: Option<Length>,
-    /// The cutoff radius of the preset's angular functions, a length; when absent, 1.6 times the cube root of the volume per
-    /// atom in the data.
+    /// The cutoff radius of the preset's angular functions, a length; when absent, it is chosen likewise among 1.6 and 2
+    /// times the cube root of the volume per atom.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub angular_cutoff: Option<Length>,
     /// The number of the preset's radial functions per neighbouring element.
@@ -40,8 +41,8 @@ impl Default for DescriptorConfig {
             preset: Preset::Standard,
             radial_cutoff: None,
             angular_cutoff: None,
-            radial_count: 24,
-            angular_count: 8,
+            radial_count: 40,
+            angular_count: 12,
             angular_degree: 4,
             cutoff_function: CutoffKind::default(),
             cutoff_inner_fraction: 0.0,
@@ -57,6 +58,10 @@ pub enum Preset {
     /// Ladders of shifted Gaussians, radial and angular.
     #[default]
     Standard,
+    /// The radial and the angular distribution in Chebyshev polynomials (Artrith, Urban and Ceder, Phys. Rev. B 96, 014112
+    /// (2017)), once for the structure and once for the composition: the number of functions does not grow with the number of
+    /// elements. `radial-count` gives the number of radial orders, `angular-degree` the highest angular order.
+    Chebyshev,
     /// Nothing.
     None,
 }
@@ -77,6 +82,20 @@ pub enum FunctionConfig {
     WeightedG4(WeightedAngularConfig),
     /// G5 over all pairs, weighted by the product of atomic numbers.
     WeightedG5(WeightedAngularConfig),
+    /// The compact radial function: Σ C(r) over neighbours of one element, with a window C instead of Gaussian and cutoff
+    /// function.
+    CompactG2(CompactRadialConfig),
+    /// The compact angular function with the distance between the two neighbours.
+    CompactG4(CompactAngularConfig),
+    /// The compact angular function without the distance between the two neighbours.
+    CompactG5(CompactAngularConfig),
+    /// The compact radial function over all neighbours, weighted by atomic number.
+    WeightedCompactG2(WeightedCompactRadialConfig),
+    /// The compact angular function over all pairs, weighted by the product of atomic numbers, with the distance between the
+    /// two neighbours.
+    WeightedCompactG4(WeightedCompactAngularConfig),
+    /// The same without that distance.
+    WeightedCompactG5(WeightedCompactAngularConfig),
 }
 
 /// The numbers of a radial function.
@@ -149,4 +168,92 @@ pub struct WeightedAngularConfig {
     pub zeta: f64,
     /// The cutoff radius, a length.
     pub cutoff: Length,
+}
+
+/// The numbers of a compact radial function.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CompactRadialConfig {
+    /// The symbol of the central atom's element.
+    pub central: String,
+    /// The symbol of the neighbours' element.
+    pub neighbour: String,
+    /// Where the window begins, a length; a negative one centres it nearer to the atom, and minus the cutoff on the atom. 0 when
+    /// absent.
+    #[serde(default)]
+    pub inner: Option<Length>,
+    /// Where the window ends: the cutoff radius, a length.
+    pub cutoff: Length,
+    /// The shape of the window; `polynomial-2` when absent.
+    #[serde(default)]
+    pub core: Core,
+    /// Whether the window is narrowed by putting (2 − x)x for x; false when absent.
+    #[serde(default)]
+    pub asymmetric: bool,
+}
+
+/// The numbers of a weighted compact radial function.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WeightedCompactRadialConfig {
+    /// The symbol of the central atom's element.
+    pub central: String,
+    /// Where the window begins, a length; a negative one centres it nearer to the atom, and minus the cutoff on the atom. 0 when
+    /// absent.
+    #[serde(default)]
+    pub inner: Option<Length>,
+    /// Where the window ends: the cutoff radius, a length.
+    pub cutoff: Length,
+    /// The shape of the window; `polynomial-2` when absent.
+    #[serde(default)]
+    pub core: Core,
+    /// Whether the window is narrowed by putting (2 − x)x for x; false when absent.
+    #[serde(default)]
+    pub asymmetric: bool,
+}
+
+/// The numbers of a compact angular function.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CompactAngularConfig {
+    /// The symbol of the central atom's element.
+    pub central: String,
+    /// The symbols of the two neighbours' elements.
+    pub neighbours: [String; 2],
+    /// Where the window begins, a length; a negative one centres it nearer to the atom, and minus the cutoff on the atom. 0 when
+    /// absent.
+    #[serde(default)]
+    pub inner: Option<Length>,
+    /// Where the window ends: the cutoff radius, a length.
+    pub cutoff: Length,
+    /// The shape of the window; `polynomial-2` when absent.
+    #[serde(default)]
+    pub core: Core,
+    /// Whether the window is narrowed by putting (2 − x)x for x; false when absent.
+    #[serde(default)]
+    pub asymmetric: bool,
+    /// Where the window of angles begins and ends, in degrees: within 0 and 180, or centred on one of them.
+    pub angles: [f64; 2],
+}
+
+/// The numbers of a weighted compact angular function.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WeightedCompactAngularConfig {
+    /// The symbol of the central atom's element.
+    pub central: String,
+    /// Where the window begins, a length; a negative one centres it nearer to the atom, and minus the cutoff on the atom. 0 when
+    /// absent.
+    #[serde(default)]
+    pub inner: Option<Length>,
+    /// Where the window ends: the cutoff radius, a length.
+    pub cutoff: Length,
+    /// The shape of the window; `polynomial-2` when absent.
+    #[serde(default)]
+    pub core: Core,
+    /// Whether the window is narrowed by putting (2 − x)x for x; false when absent.
+    #[serde(default)]
+    pub asymmetric: bool,
+    /// Where the window of angles begins and ends, in degrees: within 0 and 180, or centred on one of them.
+    pub angles: [f64; 2],
 }

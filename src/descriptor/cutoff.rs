@@ -1,10 +1,12 @@
 //! Cutoff functions: what makes a neighbour fade out smoothly before it leaves the sphere.
 //!
 //! With x = (r − α·rc)/(rc − α·rc) each falls from 1 at r = α·rc to 0 at rc. Cosine and tanh³: Behler, J. Chem. Phys.
-//! 134, 074106 (2011); the polynomials with two to five vanishing derivatives: Singraber, Behler and Dellago,
-//! J. Chem. Theory Comput. 15, 1827 (2019).
+//! 134, 074106 (2011); the exponential and the polynomials with one to four vanishing derivatives: Singraber, Behler and
+//! Dellago, J. Chem. Theory Comput. 15, 1827 (2019).
 
 use serde::{Deserialize, Serialize};
+
+use super::window::Core;
 
 /// The shape of a cutoff function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -14,6 +16,12 @@ pub enum CutoffKind {
     Cosine,
     /// tanh³(1 − r/rc); 0.44 at r = 0.
     TanhCubed,
+    /// coth³(1)·tanh³(1 − r/rc), which is 1 at r = 0.
+    TanhCubedNormalised,
+    /// exp(1 − 1/(1 − x²)): all derivatives are continuous.
+    Exponential,
+    /// 1 up to the cutoff radius: functions jump there and forces are not their derivatives.
+    Hard,
     /// (2x − 3)x² + 1: one continuous derivative.
     #[serde(rename = "polynomial-1")]
     Polynomial1,
@@ -34,7 +42,7 @@ pub enum CutoffKind {
 pub struct CutoffFunction {
     /// The shape.
     pub kind: CutoffKind,
-    /// α, from 0 up to but not including 1. The tanh³ shape has no inner radius and ignores it.
+    /// α, from 0 up to but not including 1. The tanh³ and the hard shapes have no inner radius and ignore it.
     pub inner_fraction: f64,
 }
 
@@ -45,54 +53,52 @@ impl CutoffFunction {
         if r >= rc {
             return (0.0, 0.0);
         }
-        if self.kind == CutoffKind::TanhCubed {
-            let t = (1.0 - r / rc).tanh();
-            return (t * t * t, -3.0 * t * t * (1.0 - t * t) / rc);
-        }
+        let core = match self.kind {
+            CutoffKind::Hard => return (1.0, 0.0),
+            CutoffKind::TanhCubed => return tanh_cubed(r, rc),
+            CutoffKind::TanhCubedNormalised => {
+                let norm = 1.0_f64.tanh().powi(-3);
+                let (value, derivative) = tanh_cubed(r, rc);
+                return (norm * value, norm * derivative);
+            }
+            CutoffKind::Cosine => None,
+            CutoffKind::Exponential => Some(Core::Exponential),
+            CutoffKind::Polynomial1 => Some(Core::Polynomial1),
+            CutoffKind::Polynomial2 => Some(Core::Polynomial2),
+            CutoffKind::Polynomial3 => Some(Core::Polynomial3),
+            CutoffKind::Polynomial4 => Some(Core::Polynomial4),
+        };
         let inner = self.inner_fraction * rc;
         if r < inner {
             return (1.0, 0.0);
         }
         let slope = 1.0 / (rc - inner);
         let x = (r - inner) * slope;
-        let (value, derivative) = match self.kind {
-            CutoffKind::Cosine => {
+        let (value, derivative) = core.map_or_else(
+            || {
                 let (sine, cosine) = (std::f64::consts::PI * x).sin_cos();
                 (0.5 * (cosine + 1.0), -0.5 * std::f64::consts::PI * sine)
-            }
-            CutoffKind::TanhCubed | CutoffKind::Polynomial1 => ((2.0 * x - 3.0) * x * x + 1.0, 6.0 * x * (x - 1.0)),
-            CutoffKind::Polynomial2 => {
-                let y = x * (x - 1.0);
-                (((15.0 - 6.0 * x) * x - 10.0) * x * x * x + 1.0, -30.0 * y * y)
-            }
-            CutoffKind::Polynomial3 => {
-                let y = x * (x - 1.0);
-                let x2 = x * x;
-                (
-                    (x * (x * (20.0 * x - 70.0) + 84.0) - 35.0) * x2 * x2 + 1.0,
-                    140.0 * y * y * y,
-                )
-            }
-            CutoffKind::Polynomial4 => {
-                let y = x * (x - 1.0);
-                let x2 = x * x;
-                (
-                    (x * (x * ((315.0 - 70.0 * x) * x - 540.0) + 420.0) - 126.0) * x2 * x2 * x + 1.0,
-                    -630.0 * y * y * y * y,
-                )
-            }
-        };
+            },
+            |core| core.evaluate(x),
+        );
         (value, derivative * slope)
     }
+}
+
+fn tanh_cubed(r: f64, rc: f64) -> (f64, f64) {
+    let t = (1.0 - r / rc).tanh();
+    (t * t * t, -3.0 * t * t * (1.0 - t * t) / rc)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const KINDS: [CutoffKind; 6] = [
+    const KINDS: [CutoffKind; 8] = [
         CutoffKind::Cosine,
         CutoffKind::TanhCubed,
+        CutoffKind::TanhCubedNormalised,
+        CutoffKind::Exponential,
         CutoffKind::Polynomial1,
         CutoffKind::Polynomial2,
         CutoffKind::Polynomial3,
@@ -115,9 +121,15 @@ mod tests {
                 assert!(value.abs() < 1e-12 && derivative.abs() < 1e-7, "{kind:?}");
                 assert_eq!(function.evaluate(5.0, 5.0), (0.0, 0.0));
                 if kind != CutoffKind::TanhCubed {
-                    assert_eq!(function.evaluate(0.0, 5.0).0, 1.0);
+                    assert!((function.evaluate(0.0, 5.0).0 - 1.0).abs() < 1e-15);
                 }
             }
         }
+        let hard = CutoffFunction {
+            kind: CutoffKind::Hard,
+            inner_fraction: 0.4,
+        };
+        assert_eq!(hard.evaluate(4.999, 5.0), (1.0, 0.0));
+        assert_eq!(hard.evaluate(5.0, 5.0), (0.0, 0.0));
     }
 }

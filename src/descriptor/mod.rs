@@ -1,9 +1,11 @@
 //! Descriptors: symmetry functions that turn an atom's surroundings into numbers which do not change when the structure is
 //! moved, turned, or its like atoms renamed (Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007)).
 
+mod chebyshev;
 mod config;
 mod cutoff;
 mod environment;
+mod explicit;
 mod features;
 mod function;
 mod jacobian;
@@ -12,21 +14,24 @@ mod monomials;
 mod plan;
 mod reference;
 mod standard;
+mod window;
 
 use serde::{Deserialize, Serialize};
 
 pub use config::{
-    AngularConfig, DescriptorConfig, FunctionConfig, Preset, RadialConfig, WeightedAngularConfig, WeightedRadialConfig,
+    AngularConfig, CompactAngularConfig, CompactRadialConfig, DescriptorConfig, FunctionConfig, Preset, RadialConfig,
+    WeightedAngularConfig, WeightedCompactAngularConfig, WeightedCompactRadialConfig, WeightedRadialConfig,
 };
 pub use cutoff::{CutoffFunction, CutoffKind};
 pub use features::AtomFeatures;
-pub use function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
+pub use function::{Gaussian, Neighbours, Pairs, SymmetryFunction, Weighting};
+pub use window::{Core, Window};
 
 pub(crate) use kernel::AtomCache;
+pub(crate) use standard::{ANGULAR_REACH, RADIAL_REACH, mean_spacing};
 
 use crate::linear::{Vec3, add, scale};
 use crate::structure::{NeighbourList, Species, Structure};
-use crate::units::Length;
 
 /// A descriptor that cannot be built.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -140,14 +145,15 @@ impl Descriptor {
                 return Err(DescriptorError::OutOfRange {
                     key: format!("a symmetry function of {element}"),
                     value: format!("{function:?}"),
-                    rule: "η must be at least 0, ζ and the cutoff positive, all numbers finite and all elements known",
+                    rule: "η must be at least 0, ζ and the cutoff positive, a window's ends in order and its angles within 0° and 180° or \
+                           centred there, all numbers finite and all elements known",
                 });
             }
         }
         let cutoff = functions
             .iter()
             .flatten()
-            .map(|function| function.gaussian().cutoff)
+            .map(SymmetryFunction::cutoff)
             .fold(0.0, f64::max);
         let numbers: Vec<f64> = elements.iter().map(|e| f64::from(e.atomic_number())).collect();
         Ok(Self {
@@ -177,10 +183,11 @@ impl Descriptor {
         check_ranges(config)?;
         let mut functions = match config.preset {
             Preset::Standard => standard::functions(config, &elements, frames),
+            Preset::Chebyshev => chebyshev::functions(config, &elements, frames),
             Preset::None => vec![Vec::new(); elements.len()],
         };
         for (index, listed) in config.functions.iter().enumerate() {
-            let (central, function) = explicit(listed, index, &elements)?;
+            let (central, function) = explicit::function(listed, index, &elements)?;
             functions[central].push(function);
         }
         let cutoff_function = CutoffFunction {
@@ -229,6 +236,34 @@ impl Descriptor {
     /// it may hold farther neighbours. An atom of an unknown element has element index `elements().len()`, no function, and
     /// is nobody's neighbour.
     pub fn atom_features(&self, structure: &Structure, list: &NeighbourList) -> Vec<AtomFeatures> {
+        let mut all = Vec::with_capacity(structure.len());
+        self.visit_atom_features(structure, list, 0..structure.len(), |_, features| all.push(features));
+        all
+    }
+
+    /// [`Descriptor::atom_features`] of some atoms, one at a time, so that the derivatives of a large structure need not be in
+    /// memory at once.
+    pub(crate) fn visit_atom_features(
+        &self,
+        structure: &Structure,
+        list: &NeighbourList,
+        atoms: impl Iterator<Item = usize>,
+        mut visit: impl FnMut(usize, AtomFeatures),
+    ) {
+        let unknown = self.elements.len();
+        let elements: Vec<usize> = structure
+            .species
+            .iter()
+            .map(|s| self.element_index(*s).unwrap_or(unknown))
+            .collect();
+        let mut cache = AtomCache::default();
+        for i in atoms {
+            visit(i, self.features_of(structure, list, &elements, i, &mut cache));
+        }
+    }
+
+    /// The values of every atom's symmetry functions, in atom order; arguments as for [`Descriptor::atom_features`].
+    pub fn atom_values(&self, structure: &Structure, list: &NeighbourList) -> Vec<Vec<f64>> {
         let unknown = self.elements.len();
         let elements: Vec<usize> = structure
             .species
@@ -237,7 +272,11 @@ impl Descriptor {
             .collect();
         let mut cache = AtomCache::default();
         (0..structure.len())
-            .map(|i| self.features_of(structure, list, &elements, i, &mut cache))
+            .map(|i| {
+                let mut values = vec![0.0; self.functions.get(elements[i]).map_or(0, Vec::len)];
+                self.forward(structure, list, &elements, i, &mut cache, &mut values);
+                values
+            })
             .collect()
     }
 
@@ -375,66 +414,6 @@ fn check_ranges(config: &DescriptorConfig) -> Result<(), DescriptorError> {
         );
     }
     Ok(())
-}
-
-/// A listed function and its central element.
-fn explicit(
-    listed: &FunctionConfig,
-    index: usize,
-    elements: &[Species],
-) -> Result<(usize, SymmetryFunction), DescriptorError> {
-    let place = |symbol: &str| {
-        symbol
-            .parse::<Species>()
-            .ok()
-            .and_then(|species| elements.iter().position(|known| *known == species))
-            .ok_or_else(|| DescriptorError::UnknownElement {
-                function: index + 1,
-                element: symbol.to_owned(),
-                known: elements.iter().map(|e| e.symbol()).collect::<Vec<_>>().join(", "),
-            })
-    };
-    let gaussian = |eta: f64, rs: Option<Length>, cutoff: Length| Gaussian {
-        eta,
-        shift: rs.map_or(0.0, Length::value),
-        cutoff: cutoff.value(),
-    };
-    Ok(match listed {
-        FunctionConfig::G2(c) => (
-            place(&c.central)?,
-            SymmetryFunction::Radial {
-                neighbours: Neighbours::Element(place(&c.neighbour)?),
-                gaussian: gaussian(c.eta, c.rs, c.cutoff),
-            },
-        ),
-        FunctionConfig::WeightedG2(c) => (
-            place(&c.central)?,
-            SymmetryFunction::Radial {
-                neighbours: Neighbours::Weighted,
-                gaussian: gaussian(c.eta, c.rs, c.cutoff),
-            },
-        ),
-        FunctionConfig::G4(c) | FunctionConfig::G5(c) => (
-            place(&c.central)?,
-            SymmetryFunction::Angular {
-                pairs: Pairs::Elements(place(&c.neighbours[0])?, place(&c.neighbours[1])?),
-                gaussian: gaussian(c.eta, c.rs, c.cutoff),
-                lambda: c.lambda,
-                zeta: c.zeta,
-                third_side: matches!(listed, FunctionConfig::G4(_)),
-            },
-        ),
-        FunctionConfig::WeightedG4(c) | FunctionConfig::WeightedG5(c) => (
-            place(&c.central)?,
-            SymmetryFunction::Angular {
-                pairs: Pairs::Weighted,
-                gaussian: gaussian(c.eta, c.rs, c.cutoff),
-                lambda: c.lambda,
-                zeta: c.zeta,
-                third_side: matches!(listed, FunctionConfig::WeightedG4(_)),
-            },
-        ),
-    })
 }
 
 #[cfg(test)]

@@ -164,7 +164,11 @@ fn insert(list: &mut Vec<Gaussian>, gaussian: Gaussian) {
 /// Whether moments serve a function: no third side, a whole power, and no term that is cut off at 1 + λ cos θ ≤ 0.
 fn by_moments(function: &SymmetryFunction) -> bool {
     match function {
-        SymmetryFunction::Radial { .. } => false,
+        SymmetryFunction::Radial { .. }
+        | SymmetryFunction::CompactRadial { .. }
+        | SymmetryFunction::CompactAngular { .. }
+        | SymmetryFunction::ChebyshevRadial { .. }
+        | SymmetryFunction::ChebyshevAngular { .. } => false,
         SymmetryFunction::Angular {
             lambda,
             zeta,
@@ -186,6 +190,8 @@ fn plan_angles(functions: &[SymmetryFunction], elements: usize) -> (Option<Angul
             } else {
                 plain.push(feature);
             }
+        } else if !matches!(function, SymmetryFunction::Radial { .. }) {
+            plain.push(feature);
         }
     }
     if shapes.is_empty() {

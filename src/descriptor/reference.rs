@@ -2,10 +2,12 @@
 //!
 //! The fast kernels are tested against it, and it evaluates the functions they do not cover.
 
+use super::chebyshev::polynomial;
 use super::cutoff::CutoffFunction;
 use super::environment::Seen;
 use super::function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
-use crate::linear::{Vec3, add, dot, norm, scale, sub};
+use super::window::Window;
+use crate::linear::{Vec3, add, cross, dot, norm, scale, sub};
 
 /// g(r) and g′(r).
 pub(crate) fn shape(gaussian: &Gaussian, cutoff: &CutoffFunction, r: f64) -> (f64, f64) {
@@ -25,19 +27,53 @@ pub(crate) fn visit_terms(
     cutoff: &CutoffFunction,
     numbers: &[f64],
     around: &[Seen],
-    mut term: impl FnMut(f64, [(usize, Vec3); 2]),
+    term: impl FnMut(f64, [(usize, Vec3); 2]),
 ) {
     match *function {
         SymmetryFunction::Radial { neighbours, gaussian } => {
-            for (j, seen) in around.iter().enumerate() {
-                let weight = match neighbours {
-                    Neighbours::Element(element) if element == seen.element => 1.0,
-                    Neighbours::Element(_) => continue,
-                    Neighbours::Weighted => numbers[seen.element],
-                };
-                let (g, slope) = shape(&gaussian, cutoff, seen.distance);
-                term(weight * g, [(j, scale(weight * slope, seen.direction)), (j, [0.0; 3])]);
-            }
+            let sum = RadialSum {
+                weights: |element| weight_of(neighbours, element, numbers),
+                shape: |r| within(r, f64::NEG_INFINITY, gaussian.cutoff).then(|| shape(&gaussian, cutoff, r)),
+            };
+            sum.visit(around, term);
+        }
+        SymmetryFunction::CompactRadial { neighbours, radial } => {
+            let sum = RadialSum {
+                weights: |element| weight_of(neighbours, element, numbers),
+                shape: |r| within(r, radial.from, radial.to).then(|| radial.evaluate(r)),
+            };
+            sum.visit(around, term);
+        }
+        SymmetryFunction::ChebyshevRadial {
+            weighting,
+            order,
+            cutoff: radius,
+        } => {
+            let sum = RadialSum {
+                weights: |element| weighting.of(element, numbers.len()),
+                shape: |r| {
+                    within(r, f64::NEG_INFINITY, radius).then(|| {
+                        let (fade, fade_slope) = cutoff.evaluate(r, radius);
+                        let (t, slope) = polynomial(order, 2.0 * r / radius - 1.0);
+                        (t * fade, t * fade_slope + 2.0 / radius * slope * fade)
+                    })
+                },
+            };
+            sum.visit(around, term);
+        }
+        SymmetryFunction::ChebyshevAngular {
+            weighting,
+            order,
+            cutoff: radius,
+        } => {
+            let weight = |element| weighting.of(element, numbers.len());
+            let sum = AngularSum {
+                weights: |a, b| weight(a) * weight(b),
+                shape: |r| within(r, f64::NEG_INFINITY, radius).then(|| cutoff.evaluate(r, radius)),
+                angle: |cosine: f64, _: &Seen, _: &Seen| Some(polynomial(order, cosine)),
+                third_side: false,
+            };
+            sum.visit(around, term);
         }
         SymmetryFunction::Angular {
             pairs,
@@ -46,61 +82,148 @@ pub(crate) fn visit_terms(
             zeta,
             third_side,
         } => {
-            let shapes: Vec<(f64, f64)> = around
-                .iter()
-                .map(|seen| shape(&gaussian, cutoff, seen.distance))
-                .collect();
             let scale_factor = 2.0_f64.powf(1.0 - zeta);
-            for (j, first) in around.iter().enumerate() {
-                if first.distance >= gaussian.cutoff {
-                    continue;
-                }
-                for (k, second) in around.iter().enumerate().skip(j + 1) {
-                    if second.distance >= gaussian.cutoff {
-                        continue;
-                    }
-                    let weight = match pairs {
-                        Pairs::Elements(a, b) => {
-                            let found = (first.element, second.element);
-                            if found != (a, b) && found != (b, a) {
-                                continue;
-                            }
-                            scale_factor
-                        }
-                        Pairs::Weighted => scale_factor * numbers[first.element] * numbers[second.element],
-                    };
-                    let cosine = dot(first.direction, second.direction);
+            let sum = AngularSum {
+                weights: |a, b| scale_factor * weight_of_pair(pairs, a, b, numbers),
+                shape: |r| within(r, f64::NEG_INFINITY, gaussian.cutoff).then(|| shape(&gaussian, cutoff, r)),
+                angle: |cosine: f64, _: &Seen, _: &Seen| {
                     let base = 1.0 + lambda * cosine;
                     if base <= 0.0 {
-                        continue;
+                        return None;
                     }
-                    let (mut side, mut side_slope, mut across) = (1.0, 0.0, [0.0; 3]);
-                    if third_side {
-                        let between = sub(second.displacement, first.displacement);
-                        let distance = norm(between);
-                        if distance >= gaussian.cutoff {
-                            continue;
-                        }
-                        (side, side_slope) = shape(&gaussian, cutoff, distance);
-                        across = scale(1.0 / distance, between);
-                    }
-                    let angular = weight * base.powf(zeta);
-                    let angular_slope = weight * zeta * lambda * base.powf(zeta - 1.0);
-                    let ((g_j, slope_j), (g_k, slope_k)) = (shapes[j], shapes[k]);
-                    let by_cosine = angular_slope * g_j * g_k * side;
-                    let by_side = scale(angular * g_j * g_k * side_slope, across);
-                    let along = |seen: &Seen, other: &Seen, slope: f64| {
-                        let turn = sub(other.direction, scale(cosine, seen.direction));
-                        add(scale(slope, seen.direction), scale(by_cosine / seen.distance, turn))
-                    };
-                    term(
-                        angular * g_j * g_k * side,
-                        [
-                            (j, sub(along(first, second, angular * slope_j * g_k * side), by_side)),
-                            (k, add(along(second, first, angular * g_j * slope_k * side), by_side)),
-                        ],
-                    );
+                    Some((base.powf(zeta), zeta * lambda * base.powf(zeta - 1.0)))
+                },
+                third_side,
+            };
+            sum.visit(around, term);
+        }
+        SymmetryFunction::CompactAngular {
+            pairs,
+            radial,
+            angular,
+            third_side,
+        } => {
+            let (from, to) = (angular.from.to_radians(), angular.to.to_radians());
+            let angular = Window { from, to, ..angular };
+            let sum = AngularSum {
+                weights: |a, b| weight_of_pair(pairs, a, b, numbers),
+                shape: |r| within(r, radial.from, radial.to).then(|| radial.evaluate(r)),
+                angle: |cosine: f64, first: &Seen, second: &Seen| {
+                    // By the tangent, which keeps its digits near 0° and 180° where the arc cosine loses them.
+                    let sine = norm(cross(first.direction, second.direction));
+                    let theta = sine.atan2(cosine);
+                    // The window is 1, with its slope zero, where it is centred on 0° or 180°; elsewhere it is 0 at its ends.
+                    let (value, slope) = angular.evaluate(theta);
+                    (value != 0.0).then(|| (value, if sine > 0.0 { -slope / sine } else { 0.0 }))
+                },
+                third_side,
+            };
+            sum.visit(around, term);
+        }
+    }
+}
+
+/// Whether a distance counts. One that is not a number does, so that it shows in the result.
+fn within(r: f64, from: f64, to: f64) -> bool {
+    !(r <= from || r >= to)
+}
+
+/// The weight of a neighbour's element in a radial function.
+fn weight_of(neighbours: Neighbours, element: usize, numbers: &[f64]) -> f64 {
+    match neighbours {
+        Neighbours::Element(wanted) => f64::from(wanted == element),
+        Neighbours::Weighted => numbers[element],
+    }
+}
+
+/// The weight of a pair of neighbours' elements in an angular function.
+fn weight_of_pair(pairs: Pairs, a: usize, b: usize, numbers: &[f64]) -> f64 {
+    match pairs {
+        Pairs::Elements(c, d) => f64::from((a, b) == (c, d) || (a, b) == (d, c)),
+        Pairs::Weighted => numbers[a] * numbers[b],
+    }
+}
+
+/// Σ_j w_j·g(r_j).
+struct RadialSum<W, G> {
+    /// The weight by the neighbour's element.
+    weights: W,
+    /// g and g′, or nothing where a distance does not count.
+    shape: G,
+}
+
+impl<W: Fn(usize) -> f64, G: Fn(f64) -> Option<(f64, f64)>> RadialSum<W, G> {
+    fn visit(&self, around: &[Seen], mut term: impl FnMut(f64, [(usize, Vec3); 2])) {
+        for (j, seen) in around.iter().enumerate() {
+            let weight = (self.weights)(seen.element);
+            if weight == 0.0 {
+                continue;
+            }
+            if let Some((g, slope)) = (self.shape)(seen.distance) {
+                term(weight * g, [(j, scale(weight * slope, seen.direction)), (j, [0.0; 3])]);
+            }
+        }
+    }
+}
+
+/// Σ_{j<k} w_jk·g(r_j) g(r_k) [g(r_jk)] a(cos θ).
+struct AngularSum<W, G, A> {
+    /// The weight by the neighbours' elements.
+    weights: W,
+    /// g and g′, or nothing where a distance does not count.
+    shape: G,
+    /// a and da/d(cos θ), or nothing where the angle does not count.
+    angle: A,
+    /// Whether the factor g(r_jk) is there.
+    third_side: bool,
+}
+
+impl<W, G, A> AngularSum<W, G, A>
+where
+    W: Fn(usize, usize) -> f64,
+    G: Fn(f64) -> Option<(f64, f64)>,
+    A: Fn(f64, &Seen, &Seen) -> Option<(f64, f64)>,
+{
+    fn visit(&self, around: &[Seen], mut term: impl FnMut(f64, [(usize, Vec3); 2])) {
+        let near: Vec<(usize, &Seen, f64, f64)> = around
+            .iter()
+            .enumerate()
+            .filter_map(|(j, seen)| (self.shape)(seen.distance).map(|(g, slope)| (j, seen, g, slope)))
+            .collect();
+        for (place, (j, first, g_j, slope_j)) in near.iter().enumerate() {
+            for (k, second, g_k, slope_k) in &near[place + 1..] {
+                let weight = (self.weights)(first.element, second.element);
+                if weight == 0.0 {
+                    continue;
                 }
+                let cosine = dot(first.direction, second.direction);
+                let Some((angular, angular_slope)) = (self.angle)(cosine, first, second) else {
+                    continue;
+                };
+                let (angular, angular_slope) = (weight * angular, weight * angular_slope);
+                let (mut side, mut side_slope, mut across) = (1.0, 0.0, [0.0; 3]);
+                if self.third_side {
+                    let between = sub(second.displacement, first.displacement);
+                    let distance = norm(between);
+                    let Some(third) = (self.shape)(distance) else {
+                        continue;
+                    };
+                    (side, side_slope) = third;
+                    across = scale(1.0 / distance, between);
+                }
+                let by_cosine = angular_slope * g_j * g_k * side;
+                let by_side = scale(angular * g_j * g_k * side_slope, across);
+                let along = |seen: &Seen, other: &Seen, slope: f64| {
+                    let turn = sub(other.direction, scale(cosine, seen.direction));
+                    add(scale(slope, seen.direction), scale(by_cosine / seen.distance, turn))
+                };
+                term(
+                    angular * g_j * g_k * side,
+                    [
+                        (*j, sub(along(first, second, angular * slope_j * g_k * side), by_side)),
+                        (*k, add(along(second, first, angular * g_j * slope_k * side), by_side)),
+                    ],
+                );
             }
         }
     }

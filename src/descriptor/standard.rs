@@ -9,10 +9,11 @@ use super::function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
 use crate::linear::{add, norm, sub};
 use crate::structure::{NeighbourList, Species, Structure};
 
-/// The radial cutoff in units of the mean spacing (volume per atom)^⅓: about 165 neighbours in any dense system.
-const RADIAL_REACH: f64 = 3.4;
+/// The radial cutoff in units of the mean spacing (volume per atom)^⅓ before there are data to choose it: about 165
+/// neighbours in any dense system.
+pub(crate) const RADIAL_REACH: f64 = 3.4;
 /// The angular cutoff in the same unit: about 17 neighbours.
-const ANGULAR_REACH: f64 = 1.6;
+pub(crate) const ANGULAR_REACH: f64 = 1.6;
 /// The standard deviation of the radial Gaussians in units of the step to the next centre.
 const RADIAL_WIDTH: f64 = 1.2;
 /// The same of the two sets of angular Gaussians.
@@ -68,6 +69,11 @@ impl Ranges {
     }
 }
 
+/// The mean spacing of atoms in Å that reaches are multiplied by.
+pub(crate) fn mean_spacing(elements: &[Species], frames: &[&Structure]) -> f64 {
+    Ranges::measure(elements, frames).spacing
+}
+
 /// (volume per atom)^⅓ in bulk; elsewhere from the distance within which an atom has twelve others (or all).
 fn spacing(structure: &Structure) -> f64 {
     if structure.cell.is_bulk() {
@@ -91,6 +97,21 @@ fn spacing(structure: &Structure) -> f64 {
     radii.iter().sum::<f64>() / radii.len() as f64
 }
 
+/// The radial and the angular cutoff radius in Å: as configured, else from the density.
+pub(super) fn cutoffs(config: &DescriptorConfig, elements: &[Species], frames: &[&Structure]) -> (f64, f64) {
+    cutoffs_of(config, &Ranges::measure(elements, frames))
+}
+
+fn cutoffs_of(config: &DescriptorConfig, ranges: &Ranges) -> (f64, f64) {
+    let radial = config
+        .radial_cutoff
+        .map_or(RADIAL_REACH * ranges.spacing, crate::units::Quantity::value);
+    let angular = config
+        .angular_cutoff
+        .map_or(ANGULAR_REACH * ranges.spacing, crate::units::Quantity::value);
+    (radial, angular)
+}
+
 /// The preset's functions per central element.
 pub(crate) fn functions(
     config: &DescriptorConfig,
@@ -98,12 +119,7 @@ pub(crate) fn functions(
     frames: &[&Structure],
 ) -> Vec<Vec<SymmetryFunction>> {
     let ranges = Ranges::measure(elements, frames);
-    let radial = config
-        .radial_cutoff
-        .map_or(RADIAL_REACH * ranges.spacing, crate::units::Quantity::value);
-    let angular = config
-        .angular_cutoff
-        .map_or(ANGULAR_REACH * ranges.spacing, crate::units::Quantity::value);
+    let (radial, angular) = cutoffs_of(config, &ranges);
     let kinds = elements.len();
     (0..kinds)
         .map(|central| {

@@ -1,9 +1,13 @@
-//! Momenta and the integrators that carry positions along: velocity Verlet and Langevin.
+//! Momenta and the integrators that carry positions and cells along: velocity Verlet and Langevin.
 
+mod barostat;
+mod cell_motion;
 mod langevin;
 mod momenta;
 mod verlet;
 
+pub use barostat::{Barostat, Domain, Load, MomentumCoupling, Tension, lattice_parameters, volume};
+pub use cell_motion::{CellMotion, StrainRate, exponential};
 pub use langevin::{Langevin, LangevinState};
 pub use momenta::Kinetics;
-pub use verlet::{Trajectory, integrate};
+pub use verlet::{Mover, Trajectory, integrate, integrate_with};

@@ -27,15 +27,15 @@ pub enum FormatError {
     },
     /// A file in no known format.
     #[error(
-        "{path}: not a format that is read here: expected extended XYZ (.xyz, .extxyz, .gz) or POSCAR (POSCAR*, CONTCAR*, .vasp, .poscar); rename or convert the file",
+        "{path}: not a format that is read here: expected extended XYZ (.xyz, .extxyz, .gz), POSCAR (POSCAR*, CONTCAR*, .vasp, .poscar) or n2p2's input.data; rename or convert the file",
         path = path.display()
     )]
     Unknown {
         /// The file.
         path: PathBuf,
     },
-    /// A frame that the format cannot hold.
-    #[error("this structure cannot be written: {0}")]
+    /// A frame or a potential that the format cannot hold.
+    #[error("this cannot be written: {0}")]
     Unwritable(String),
 }
 
@@ -48,7 +48,7 @@ impl FormatError {
         }
     }
 
-    pub(super) fn reading(path: &Path) -> impl Fn(std::io::Error) -> Self {
+    pub(crate) fn reading(path: &Path) -> impl Fn(std::io::Error) -> Self {
         move |source| Self::Io {
             path: path.to_owned(),
             action: "read",

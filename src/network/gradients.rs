@@ -2,12 +2,66 @@
 //! back-propagation in batched matrix products.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
-use super::evaluate::{Space, matrix, reserve};
 use super::{Network, parameter_count};
 
+/// What a forward pass of atoms through a network leaves for the passes after it: per layer the values φ(z) and the slopes
+/// φ′(z), φ″(z), each atoms × neurons.
+pub(crate) struct Tape {
+    layers: Vec<[Array2<f64>; 3]>,
+}
+
+impl Tape {
+    /// The sum of the atoms' energies.
+    pub fn energy(&self) -> f64 {
+        self.layers.last().map_or(0.0, |[values, ..]| values.sum())
+    }
+}
+
 impl Network {
+    /// The forward pass of atoms (inputs: atoms × F).
+    pub(crate) fn record(&self, inputs: &ArrayView2<f64>) -> Tape {
+        let mut layers: Vec<[Array2<f64>; 3]> = Vec::with_capacity(self.layers());
+        for layer in 0..self.layers() {
+            let shape = (inputs.nrows(), self.widths[layer + 1]);
+            let mut values = Array2::zeros(shape);
+            for mut row in values.rows_mut() {
+                for (value, bias) in row.iter_mut().zip(self.biases(layer)) {
+                    *value = *bias;
+                }
+            }
+            match layers.last() {
+                None => general_mat_mul(1.0, inputs, &self.weights(layer), 1.0, &mut values),
+                Some([below, ..]) => general_mat_mul(1.0, below, &self.weights(layer), 1.0, &mut values),
+            }
+            let (mut first, mut second) = (Array2::zeros(shape), Array2::zeros(shape));
+            let activation = self.activations[layer];
+            for ((value, first), second) in values.iter_mut().zip(first.iter_mut()).zip(second.iter_mut()) {
+                [*value, *first, *second] = activation.derivatives(*value);
+            }
+            layers.push([values, first, second]);
+        }
+        Tape { layers }
+    }
+
+    /// dE/dx of the recorded atoms: atoms × F.
+    pub(crate) fn input_gradients(&self, tape: &Tape) -> Array2<f64> {
+        let mut adjoint = Array2::zeros((0, 0));
+        for layer in (0..self.layers()).rev() {
+            let [_, first, _] = &tape.layers[layer];
+            if layer + 1 == self.layers() {
+                adjoint.clone_from(first);
+            } else {
+                adjoint *= first;
+            }
+            let mut below = Array2::zeros((adjoint.nrows(), self.widths[layer]));
+            general_mat_mul(1.0, &adjoint, &self.weights(layer).t(), 0.0, &mut below);
+            adjoint = below;
+        }
+        adjoint
+    }
+
     /// Adds to `gradient` the derivative with respect to the parameters of Σ_i a_i E_i + Σ_i b_i·(dE_i/dx_i).
     ///
     /// `inputs` is atoms × F, a is `energy_weights` (atoms), b is `gradient_weights` (atoms × F). The second sum is the
@@ -20,70 +74,48 @@ impl Network {
         energy_weights: &[f64],
         gradient_weights: ArrayView2<f64>,
         gradient: &mut [f64],
-        scratch: &mut Vec<f64>,
+    ) {
+        let tape = self.record(&inputs);
+        self.add_recorded_gradients(&tape, &inputs, energy_weights, &gradient_weights, gradient);
+    }
+
+    /// [`Network::add_parameter_gradients`] after a forward pass that is already recorded.
+    pub(crate) fn add_recorded_gradients(
+        &self,
+        tape: &Tape,
+        inputs: &ArrayView2<f64>,
+        energy_weights: &[f64],
+        gradient_weights: &ArrayView2<f64>,
+        gradient: &mut [f64],
     ) {
         let atoms = inputs.nrows();
         let layers = self.layers();
-        let widest = self.widths[1..].iter().copied().max().unwrap_or(1);
-        let neurons: usize = self.widths[1..].iter().sum();
-        let mut space = Space(reserve(scratch, (5 * neurons + 4 * widest) * atoms));
-
-        // Forward: values X and tangents Ẋ of each layer, with φ′, φ″ and the tangent of the sum Ż kept for the way back.
-        let mut kept: Vec<Layer> = Vec::with_capacity(layers);
+        // Forward: tangents Ẋ of each layer and Ż of its sum, along b.
+        let mut kept: Vec<[Array2<f64>; 2]> = Vec::with_capacity(layers);
         for layer in 0..layers {
             let width = self.widths[layer + 1];
-            let mut here = Layer {
-                values: space.matrix(atoms, width),
-                tangents: space.matrix(atoms, width),
-                sum_tangents: space.matrix(atoms, width),
-                first: space.matrix(atoms, width),
-                second: space.matrix(atoms, width),
-            };
-            for mut row in here.values.rows_mut() {
-                for (value, bias) in row.iter_mut().zip(self.biases(layer)) {
-                    *value = *bias;
-                }
-            }
+            let mut sum_tangents = Array2::zeros((atoms, width));
             let weights = self.weights(layer);
             match kept.last() {
-                None => {
-                    general_mat_mul(1.0, &inputs, &weights, 1.0, &mut here.values);
-                    general_mat_mul(1.0, &gradient_weights, &weights, 0.0, &mut here.sum_tangents);
-                }
-                Some(below) => {
-                    general_mat_mul(1.0, &below.values, &weights, 1.0, &mut here.values);
-                    general_mat_mul(1.0, &below.tangents, &weights, 0.0, &mut here.sum_tangents);
-                }
+                None => general_mat_mul(1.0, gradient_weights, &weights, 0.0, &mut sum_tangents),
+                Some([below, _]) => general_mat_mul(1.0, below, &weights, 0.0, &mut sum_tangents),
             }
-            let activation = self.activations[layer];
-            let derivatives = here.first.iter_mut().zip(here.second.iter_mut());
-            let tangents = here.tangents.iter_mut().zip(here.sum_tangents.iter());
-            for ((value, (first, second)), (tangent, sum_tangent)) in
-                here.values.iter_mut().zip(derivatives).zip(tangents)
-            {
-                [*value, *first, *second] = activation.derivatives(*value);
-                *tangent = *first * sum_tangent;
-            }
-            kept.push(here);
+            let [_, first, _] = &tape.layers[layer];
+            kept.push([first * &sum_tangents, sum_tangents]);
         }
 
         // Backward: adjoints of X and Ẋ become adjoints of Z and Ż, layer by layer.
-        let (mut adjoints, rest) = space.0.split_at_mut(widest * atoms);
-        let (mut tangent_adjoints, rest) = rest.split_at_mut(widest * atoms);
-        let (mut next_adjoints, rest) = rest.split_at_mut(widest * atoms);
-        let (mut next_tangent_adjoints, _) = rest.split_at_mut(widest * atoms);
-        adjoints[..atoms].copy_from_slice(energy_weights);
-        tangent_adjoints[..atoms].fill(1.0);
+        let mut adjoints = Array2::from_shape_fn((atoms, 1), |(atom, _)| energy_weights[atom]);
+        let mut tangent_adjoints = Array2::from_elem((atoms, 1), 1.0);
         for layer in (0..layers).rev() {
             let width = self.widths[layer + 1];
             let below_width = self.widths[layer];
-            let mut adjoint = matrix(adjoints, atoms, width);
-            let mut tangent_adjoint = matrix(tangent_adjoints, atoms, width);
-            let here = &kept[layer];
-            for ((adjoint, tangent_adjoint), ((first, second), sum_tangent)) in adjoint
+            let [_, first, second] = &tape.layers[layer];
+            let [_, sum_tangents] = &kept[layer];
+            for ((adjoint, tangent_adjoint), ((first, second), sum_tangent)) in adjoints
                 .iter_mut()
-                .zip(tangent_adjoint.iter_mut())
-                .zip(here.first.iter().zip(here.second.iter()).zip(here.sum_tangents.iter()))
+                .zip(tangent_adjoints.iter_mut())
+                .zip(first.iter().zip(second).zip(sum_tangents.iter()))
             {
                 *adjoint = *adjoint * first + *tangent_adjoint * second * sum_tangent;
                 *tangent_adjoint *= first;
@@ -94,42 +126,32 @@ impl Network {
             let mut weight_gradient =
                 ArrayViewMut2::from_shape((below_width, width), weight_part).expect("counted at construction");
             let (values, tangents) = if layer == 0 {
-                (inputs, gradient_weights)
+                (inputs.view(), gradient_weights.view())
             } else {
-                (kept[layer - 1].values.view(), kept[layer - 1].tangents.view())
+                (tape.layers[layer - 1][0].view(), kept[layer - 1][0].view())
             };
-            general_mat_mul(1.0, &values.t(), &adjoint, 1.0, &mut weight_gradient);
-            general_mat_mul(1.0, &tangents.t(), &tangent_adjoint, 1.0, &mut weight_gradient);
-            for row in adjoint.rows() {
+            general_mat_mul(1.0, &values.t(), &adjoints, 1.0, &mut weight_gradient);
+            general_mat_mul(1.0, &tangents.t(), &tangent_adjoints, 1.0, &mut weight_gradient);
+            for row in adjoints.rows() {
                 for (bias, adjoint) in bias_part.iter_mut().zip(row) {
                     *bias += adjoint;
                 }
             }
             if layer > 0 {
                 let weights = self.weights(layer);
-                let mut below = matrix(next_adjoints, atoms, below_width);
-                general_mat_mul(1.0, &adjoint, &weights.t(), 0.0, &mut below);
-                let mut below = matrix(next_tangent_adjoints, atoms, below_width);
-                general_mat_mul(1.0, &tangent_adjoint, &weights.t(), 0.0, &mut below);
-                std::mem::swap(&mut adjoints, &mut next_adjoints);
-                std::mem::swap(&mut tangent_adjoints, &mut next_tangent_adjoints);
+                let mut below = Array2::zeros((atoms, below_width));
+                general_mat_mul(1.0, &adjoints, &weights.t(), 0.0, &mut below);
+                adjoints = below;
+                let mut below = Array2::zeros((atoms, below_width));
+                general_mat_mul(1.0, &tangent_adjoints, &weights.t(), 0.0, &mut below);
+                tangent_adjoints = below;
             }
         }
     }
 }
 
-/// What the forward pass keeps of one layer, each atoms × neurons.
-struct Layer<'a> {
-    values: ArrayViewMut2<'a, f64>,
-    tangents: ArrayViewMut2<'a, f64>,
-    sum_tangents: ArrayViewMut2<'a, f64>,
-    first: ArrayViewMut2<'a, f64>,
-    second: ArrayViewMut2<'a, f64>,
-}
-
 #[cfg(test)]
 mod tests {
-    use ndarray::Array2;
     use rand::RngExt;
 
     use super::*;
@@ -179,7 +201,7 @@ mod tests {
             }
 
             let mut gradient = vec![0.0; network.parameters().len()];
-            network.add_parameter_gradients(x.view(), &a, b.view(), &mut gradient, &mut scratch);
+            network.add_parameter_gradients(x.view(), &a, b.view(), &mut gradient);
             for index in 0..gradient.len() {
                 let (mut above, mut below) = (network.clone(), network.clone());
                 above.parameters_mut()[index] += step;

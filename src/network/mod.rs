@@ -10,6 +10,7 @@ use ndarray::ArrayView2;
 use rand::{Rng, RngExt};
 
 pub use activation::Activation;
+pub(crate) use gradients::Tape;
 
 /// The shape of the atomic networks: the `[network]` section.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]

@@ -1,8 +1,16 @@
 //! The exact side: oracles that label structures, and what can go wrong with them.
 
 pub mod analytic;
+pub mod cold;
+pub mod command;
+pub mod cp2k;
+pub mod espresso;
+pub mod file_mode;
 pub mod ipi;
+pub mod launch;
 pub mod process;
+pub mod recorded;
+pub mod vasp;
 
 use std::path::{Path, PathBuf};
 
@@ -50,6 +58,14 @@ pub enum OracleError {
         /// What is wrong and what to do about it.
         reason: String,
     },
+    /// The energy depends on what was calculated before: it is no function of the structure.
+    #[error("{oracle}: the energy is no function of the structure: {reason}")]
+    SeveralSolutions {
+        /// The oracle's name.
+        oracle: String,
+        /// The energies, and what to do about it.
+        reason: String,
+    },
 }
 
 impl OracleError {
@@ -58,7 +74,26 @@ impl OracleError {
         match self {
             Self::Transient { .. } => Fault::Transient,
             Self::Unphysical { .. } => Fault::Unphysical,
-            Self::Fatal { .. } => Fault::Fatal,
+            Self::Fatal { .. } | Self::SeveralSolutions { .. } => Fault::Fatal,
+        }
+    }
+}
+
+/// Something an oracle did or noticed on its way to a label that people should be able to read later: a repair, a warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The kind of event in the log: "repair", "warning", "cold-check".
+    pub kind: &'static str,
+    /// What happened.
+    pub message: String,
+}
+
+impl Note {
+    /// A note of a kind.
+    pub fn new(kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
         }
     }
 }
@@ -133,6 +168,20 @@ pub trait Oracle: Send {
         true
     }
 
-    /// Told which chain the next requests belong to, so that an oracle with memory (wavefunctions) can keep them apart.
-    fn select_chain(&mut self, _chain: usize) {}
+    /// Told which chain the next request belongs to, if any, and the structure that chain stands at, so that an oracle with
+    /// memory (wavefunctions) keeps chains apart and starts from what was accepted.
+    fn select_chain(&mut self, _chain: Option<usize>, _stands_at: Option<&Structure>) {}
+
+    /// Whether the last label started from what an earlier one left behind.
+    fn was_warm(&self) -> bool {
+        false
+    }
+
+    /// Makes the next label start from nothing.
+    fn start_cold(&mut self) {}
+
+    /// What happened on the way to the last answers; each note is handed over once.
+    fn take_notes(&mut self) -> Vec<Note> {
+        Vec::new()
+    }
 }

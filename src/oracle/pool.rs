@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::cold::ColdCheck;
 use super::queue::{Queue, Queued};
-use super::{Fault, Fingerprint, JobDir, Labels, Oracle, OracleError};
+use super::{Fault, Fingerprint, JobDir, Labels, Note, Oracle, OracleError};
 use crate::structure::Structure;
 
 /// Makes the oracle of one worker; called on the worker's own thread.
@@ -27,6 +28,8 @@ pub struct PoolSettings {
     pub retire_after: usize,
     /// Where each request gets a folder of its own.
     pub jobs: PathBuf,
+    /// How labels that started from earlier ones are compared with labels from nothing; `None`: never.
+    pub cold_check: Option<ColdCheck>,
 }
 
 /// A structure to be labelled.
@@ -40,6 +43,8 @@ pub struct PoolRequest<Id> {
     pub structure: Structure,
     /// The chain it belongs to: its requests go to the same worker. `None`: any worker.
     pub chain: Option<usize>,
+    /// The structure that chain stands at, its last accepted one.
+    pub stands_at: Option<Structure>,
 }
 
 /// What a request came to.
@@ -76,6 +81,13 @@ pub enum PoolEvent<Id> {
         id: Id,
         /// Why.
         message: String,
+    },
+    /// The oracle did or noticed something worth keeping.
+    Note {
+        /// At which request.
+        id: Id,
+        /// What.
+        note: Note,
     },
     /// A request is answered.
     Reply {
@@ -166,19 +178,24 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
         };
         (self.tell)(PoolEvent::Opened { worker });
         let mut failures = 0;
+        let mut warm_labels = 0;
         while let Some(mut queued) = self.queue.pop(worker) {
             let begun = Instant::now();
-            if let Some(chain) = queued.chain {
-                oracle.select_chain(chain);
-            }
+            oracle.select_chain(queued.chain, queued.request.stands_at.as_ref());
             // A fault of an adaptor must not leave the driver waiting for an answer that never comes.
-            let labelled = catch_unwind(AssertUnwindSafe(|| self.label(oracle.as_mut(), &queued.request)));
+            let labelled = catch_unwind(AssertUnwindSafe(|| {
+                let answer = self.label(oracle.as_mut(), &queued.request);
+                self.compare_cold(oracle.as_mut(), &queued.request, answer, &mut warm_labels)
+            }));
             let answer = labelled.unwrap_or_else(|_| {
                 Answer::Failed(OracleError::Fatal {
                     oracle: format!("worker {worker}"),
                     reason: "the adaptor has a fault and ended; please report it".to_owned(),
                 })
             });
+            for note in oracle.take_notes() {
+                self.note(&queued.request, note);
+            }
             let Answer::Failed(error) = answer else {
                 failures = 0;
                 self.reply(&queued.request, answer, oracle.fingerprint(), begun);
@@ -207,6 +224,27 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
                 return self.leave(error, &oracle.fingerprint());
             }
         }
+    }
+
+    fn note(&self, request: &PoolRequest<Id>, note: Note) {
+        let id = request.id.clone();
+        (self.tell)(PoolEvent::Note { id, note });
+    }
+
+    fn compare_cold(
+        &self,
+        oracle: &mut dyn Oracle,
+        request: &PoolRequest<Id>,
+        answer: Answer,
+        warm_labels: &mut u64,
+    ) -> Answer {
+        let Some(check) = self.settings.cold_check else {
+            return answer;
+        };
+        let job = JobDir::new(fresh_folder(&self.settings.jobs, &format!("{}-cold", request.name)));
+        check.compare(oracle, &request.structure, answer, warm_labels, &job, |note| {
+            self.note(request, note);
+        })
     }
 
     fn reply(&self, request: &PoolRequest<Id>, answer: Answer, fingerprint: Fingerprint, begun: Instant) {

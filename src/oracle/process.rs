@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -112,6 +112,26 @@ impl ProcessGroup {
         folder: &Path,
         environment: &BTreeMap<String, String>,
     ) -> Result<Self, ProcessError> {
+        Self::start_with(words, folder, environment, Stdio::null())
+    }
+
+    /// As [`Self::start`], with a pipe to the program's standard input.
+    pub fn start_with_input(
+        words: &[String],
+        folder: &Path,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<(Self, ChildStdin), ProcessError> {
+        let mut group = Self::start_with(words, folder, environment, Stdio::piped())?;
+        let input = group.child.stdin.take().ok_or(ProcessError::Empty)?;
+        Ok((group, input))
+    }
+
+    fn start_with(
+        words: &[String],
+        folder: &Path,
+        environment: &BTreeMap<String, String>,
+        input: Stdio,
+    ) -> Result<Self, ProcessError> {
         let (program, arguments) = words.split_first().ok_or(ProcessError::Empty)?;
         let fail = |source: std::io::Error| ProcessError::Start {
             program: program.clone(),
@@ -128,7 +148,7 @@ impl ProcessGroup {
             .args(arguments)
             .current_dir(folder)
             .envs(environment)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(open(&stdout)?)
             .stderr(open(&stderr)?)
             .process_group(0)
@@ -171,8 +191,16 @@ impl ProcessGroup {
     /// Waits up to `patience` for the process to end by itself, then ends its whole group: politely, then for good.
     /// Returns the exit status in words.
     pub fn stop(&mut self, patience: Duration) -> String {
+        match self.stop_with_status(patience) {
+            Some(status) => status.to_string(),
+            None => "already stopped".to_owned(),
+        }
+    }
+
+    /// As [`Self::stop`], with the status itself; `None` where it was stopped before or its end cannot be known.
+    pub fn stop_with_status(&mut self, patience: Duration) -> Option<ExitStatus> {
         if self.reaped {
-            return "already stopped".to_owned();
+            return None;
         }
         self.wait_for_end(patience);
         if !self.has_ended() {
@@ -183,15 +211,14 @@ impl ProcessGroup {
         let _ = kill_process_group(self.group, Signal::KILL);
         running().remove(&self.group.as_raw_nonzero().get());
         self.reaped = true;
-        self.child
-            .wait()
-            .map_or_else(|e| format!("unknown end: {e}"), |status| status.to_string())
+        self.child.wait().ok()
     }
 
-    fn wait_for_end(&self, patience: Duration) {
+    /// Waits up to `patience` for the process to end by itself, looking every few milliseconds.
+    pub fn wait_for_end(&self, patience: Duration) {
         let start = Instant::now();
         while !self.has_ended() && start.elapsed() < patience {
-            std::thread::sleep(LOOK);
+            std::thread::sleep(LOOK.min(patience.saturating_sub(start.elapsed())));
         }
     }
 

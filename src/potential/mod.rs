@@ -1,9 +1,11 @@
 //! The cheap side: potentials that give energy, forces and stress and can be differentiated, evaluated along trajectories.
 
+mod load;
 mod neural;
 mod swirl;
 
-pub use neural::{Member, NeuralError, NeuralPotential, Scaling, Spread};
+pub use load::{LoadError, load};
+pub use neural::{FeatureRange, Member, NeuralError, NeuralPotential, Scaling, Spread};
 pub use swirl::Swirl;
 
 use crate::linear::{Mat3, Vec3};

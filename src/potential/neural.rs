@@ -84,6 +84,46 @@ impl Scaling {
     }
 }
 
+/// The smallest and the largest value of each symmetry function of an element in the training data.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureRange {
+    /// F entries.
+    pub minimum: Vec<f64>,
+    /// F entries.
+    pub maximum: Vec<f64>,
+}
+
+impl FeatureRange {
+    /// The range of no data: it holds nothing.
+    pub fn empty(count: usize) -> Self {
+        Self {
+            minimum: vec![f64::MAX; count],
+            maximum: vec![f64::MIN; count],
+        }
+    }
+
+    /// Widens the range to hold an atom's functions (F entries).
+    pub fn include<'a>(&mut self, values: impl IntoIterator<Item = &'a f64>) {
+        for ((minimum, maximum), value) in self.minimum.iter_mut().zip(&mut self.maximum).zip(values) {
+            *minimum = minimum.min(*value);
+            *maximum = maximum.max(*value);
+        }
+    }
+
+    /// Whether an atom's functions (F entries) lie within the range. Rounding of the ends is forgiven.
+    pub fn holds(&self, values: &[f64]) -> bool {
+        let ends = self.minimum.iter().zip(&self.maximum);
+        ends.zip(values).all(|((minimum, maximum), value)| {
+            if minimum > maximum {
+                return false;
+            }
+            let slack = 1e-9 * (maximum - minimum).abs().max(1e-6 * maximum.abs());
+            *value >= minimum - slack && *value <= maximum + slack
+        })
+    }
+}
+
 /// One member of a committee: a network per element, or none for an element that needs no correction.
 pub type Member = Vec<Option<Network>>;
 
@@ -154,6 +194,9 @@ pub struct NeuralPotential {
     pub linear: Option<Vec<Vec<f64>>>,
     /// Zero or more members that share the descriptor and the linear path; their mean is added.
     pub members: Vec<Member>,
+    /// The range of each element's functions in the training data, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranges: Option<Vec<FeatureRange>>,
     /// Which training this is, counted from 0.
     pub generation: u64,
     /// Anything worth keeping with the potential, such as the number of labels it was fitted to.
@@ -178,6 +221,7 @@ impl NeuralPotential {
             reference_energies,
             linear,
             members,
+            ranges: None,
             generation: 0,
             metadata: BTreeMap::new(),
         };
@@ -217,11 +261,18 @@ impl NeuralPotential {
         for member in &self.members {
             fits("a committee member", member.len(), elements)?;
         }
+        if let Some(ranges) = &self.ranges {
+            fits("the list of ranges", ranges.len(), elements)?;
+        }
         for (element, species) in self.descriptor.elements().iter().enumerate() {
             let count = self.descriptor.count(element);
             for values in [&self.scaling[element].shift, &self.scaling[element].factor] {
                 fits(&format!("the scaling of {species}"), values.len(), count)?;
                 finite(&format!("the scaling of {species}"), values)?;
+            }
+            if let Some(range) = self.ranges.as_ref().map(|ranges| &ranges[element]) {
+                fits(&format!("the range of {species}"), range.minimum.len(), count)?;
+                fits(&format!("the range of {species}"), range.maximum.len(), count)?;
             }
             if let Some(linear) = &self.linear {
                 fits(&format!("the linear path of {species}"), linear[element].len(), count)?;
@@ -409,6 +460,23 @@ impl NeuralPotential {
         // The expected number of pairs is at most atoms × atoms × images, and far fewer in a cell larger than the cutoff.
         let pairs = count * (count * images).min(1e5_f64.max(images));
         (placed && pairs.is_finite() && pairs < MOST_PAIRS.max(1e5 * count)).then_some(elements)
+    }
+
+    /// For each element the number of atoms with a symmetry function outside its range in the training data; `None` where the
+    /// ranges are not known or the structure is outside the potential's domain.
+    pub fn extrapolating(&self, structure: &Structure, workspace: &mut Workspace) -> Option<Vec<usize>> {
+        let ranges = self.ranges.as_ref()?;
+        let elements = self.admissible(structure)?;
+        let list = workspace.verlet(self.descriptor.cutoff()).update(structure);
+        let mut outside = vec![0; ranges.len()];
+        let mut cache = AtomCache::default();
+        for (i, element) in elements.iter().enumerate() {
+            let mut values = vec![0.0; self.descriptor.count(*element)];
+            self.descriptor
+                .forward(structure, list, &elements, i, &mut cache, &mut values);
+            outside[*element] += usize::from(!ranges[*element].holds(&values));
+        }
+        Some(outside)
     }
 
     /// How far the members disagree, or `None` with fewer than two of them or outside the potential's domain.

@@ -59,6 +59,8 @@ pub trait BatchObserver {
     fn progress(&mut self, answered: usize);
     /// Something that is no failure of the batch.
     fn warn(&mut self, message: &str);
+    /// Something the oracle did on its way, for whoever wants to know all.
+    fn note(&mut self, message: &str);
     /// A label is tried again.
     fn retry(&mut self, frame: usize, message: &str);
 }
@@ -255,6 +257,7 @@ impl Batch {
                     name: format!("frame-{frame:06}"),
                     structure: self.frames[frame].structure.clone(),
                     chain: None,
+                    stands_at: None,
                 });
                 if !sent {
                     break;
@@ -282,6 +285,14 @@ impl Batch {
                     observer.warn(&format!("worker {worker} is gone, {left} left: {error}"));
                 }
                 Ok(PoolEvent::Retry { id, message }) => observer.retry(id, &message),
+                Ok(PoolEvent::Note { id, note }) => {
+                    let message = format!("frame {id}: {}: {}", note.kind, note.message);
+                    if note.kind == "warning" {
+                        observer.warn(&message);
+                    } else {
+                        observer.note(&message);
+                    }
+                }
                 Ok(PoolEvent::Opened { .. }) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
@@ -352,7 +363,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Writes the labelled structures in order and takes the journal away.
+    /// Writes the labelled structures in order, and takes the journal away where all have labels.
     fn write(&mut self) -> Result<(), BatchError> {
         let digest = self.fingerprint.as_ref().map(Fingerprint::digest);
         let digest = digest.or_else(|| self.digest_before.clone());
@@ -369,7 +380,13 @@ impl Batch {
             }
             labelled.push(frame);
         }
-        xyz::write(&self.output, &labelled, Precision::Exact)?;
+        if !labelled.is_empty() {
+            xyz::write(&self.output, &labelled, Precision::Exact)?;
+        }
+        if labelled.len() < self.known.len() {
+            // Which structures have no label stands in the journal alone.
+            return Ok(());
+        }
         // The labels are in the output now; a journal that stays is read again and does no harm.
         let _ = std::fs::remove_file(&self.journal_path);
         Ok(())

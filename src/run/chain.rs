@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::linear::Vec3;
+use crate::linear::{Mat3, Vec3};
 use crate::potential::Labels;
 use crate::run::journal::Journal;
 use crate::run::records::ChainRecord;
@@ -39,6 +39,8 @@ pub enum Activity {
 pub struct Anchor {
     /// Positions, Å.
     pub positions: Vec<Vec3>,
+    /// Lattice vectors, Å, where the cell moves.
+    pub cell: Option<Mat3>,
     /// Momenta, where the kernel carries them.
     pub momenta: Option<Vec<Vec3>>,
     /// The oracle's forces, where the kernel needs them.
@@ -91,6 +93,7 @@ impl Chain {
                 ChainRecord::Anchor {
                     step,
                     positions,
+                    cell,
                     momenta,
                     forces,
                 } => {
@@ -99,6 +102,7 @@ impl Chain {
                         step,
                         Anchor {
                             positions,
+                            cell,
                             momenta,
                             forces,
                         },

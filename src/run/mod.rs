@@ -2,7 +2,8 @@
 
 pub mod batch;
 pub mod bootstrap;
-pub mod chain;
+mod cell;
+mod chain;
 pub mod directory;
 pub mod driver;
 pub mod fitter;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::oracle::cold::ColdCheck;
 use crate::oracle::pool::OpenOracle;
 use crate::potential::Potential;
 use crate::run::journal::Durability;
@@ -94,6 +95,8 @@ pub struct Plan {
     pub retry_delay: Duration,
     /// After how many requests in a row without an answer a worker is retired.
     pub retire_after: usize,
+    /// How labels that started from earlier ones are compared with labels from nothing.
+    pub cold_check: Option<ColdCheck>,
     /// Whether a label is so cheap that sampling journals energies only and recomputes trajectories on resume.
     pub cheap_oracle: bool,
     /// When journals are forced to the disk.

@@ -41,6 +41,9 @@ pub enum LabelRecord {
         id: RequestId,
         /// Positions in Å.
         positions: Vec<Vec3>,
+        /// Lattice vectors in Å, where the cell moves.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        cell: Option<Mat3>,
         /// What the kernel needs to decide when the answer comes.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         proposal: Option<Proposal>,
@@ -91,6 +94,9 @@ pub enum ChainRecord {
         step: u64,
         /// Positions in Å.
         positions: Vec<Vec3>,
+        /// Lattice vectors in Å, where the cell moves.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        cell: Option<Mat3>,
         /// Momenta, for kernels that carry them along.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         momenta: Option<Vec<Vec3>>,

@@ -58,6 +58,8 @@ pub struct Results {
     pub config: Config,
     /// The start of the first chain.
     pub start: Structure,
+    /// The start of each chain.
+    pub starts: Vec<Structure>,
     /// kT in eV.
     pub thermal_energy: f64,
     /// Momentum degrees of freedom.
@@ -135,17 +137,15 @@ impl Results {
                 _ => {}
             }
         }
-        let thermal_energy = config
-            .ensemble
-            .nvt
-            .as_ref()
-            .map_or(0.0, |nvt| nvt.temperature.thermal_energy());
+        let temperature = config.ensemble.temperature();
+        let thermal_energy = temperature.map_or(0.0, crate::units::Temperature::thermal_energy);
         let (plan_invariant, fixed) = (invariant(&config, &start), start.fixed.clone());
         let kinetics = Kinetics::new(start.masses.clone(), fixed, plan_invariant);
         Ok(Self {
             degrees_of_freedom: kinetics.degrees_of_freedom(),
             config,
             start,
+            starts: starts.into_iter().map(|frame| frame.structure).collect(),
             thermal_energy,
             decisions,
             generations,
@@ -175,7 +175,7 @@ impl Results {
 
     /// The sampling decisions that are averaged: those of the last block, without its burn-in, and the energy of the state before the
     /// first of them.
-    fn sampled(&self) -> Vec<(Option<f64>, &[Decision])> {
+    pub fn kept(&self) -> Vec<(Option<f64>, &[Decision])> {
         let discard = self.config.sampling.discard as usize;
         self.decisions
             .iter()
@@ -223,7 +223,7 @@ impl Results {
 
     /// Everything `slmc analyze` tells.
     pub fn analysis(&self) -> Analysis {
-        let sampled = self.sampled();
+        let sampled = self.kept();
         let column = |f: &dyn Fn(&Decision) -> f64| -> Vec<Vec<f64>> {
             sampled.iter().map(|(_, chain)| chain.iter().map(f).collect()).collect()
         };
@@ -233,6 +233,8 @@ impl Results {
         let temperature = Summary::new(&equal_lengths(&scaled(&kinetic, |k| {
             kinetic_temperature(k, self.degrees_of_freedom)
         })));
+        // After an inner chain of moves there are no momenta to tell a temperature from.
+        let has_momenta = kinetic.iter().flatten().any(|kinetic| *kinetic != 0.0);
         let kept: Vec<&Decision> = sampled.iter().flat_map(|(_, chain)| chain.iter()).collect();
         let count = kept.len();
         let fraction = |outcome: Outcome| {
@@ -308,8 +310,8 @@ impl Results {
                 "tau": number(kept_calls as f64 / energy.ess_bulk),
                 "rhat": number(energy.rhat),
             },
-            "temperature_kinetic": number(temperature.mean),
-            "temperature_kinetic_mcse": number(temperature.mcse),
+            "temperature_kinetic": has_momenta.then(|| number(temperature.mean)),
+            "temperature_kinetic_mcse": has_momenta.then(|| number(temperature.mcse)),
             "exp_minus_beta_delta_h": exponential.map(|average| json!({
                 "mean": number(average.mean),
                 "mcse": number(average.mcse),
@@ -328,13 +330,16 @@ impl Results {
             "exact": !self.config.sampling.accept_everything && exact_kernel,
         });
         if kept.iter().all(|decision| decision.stress.is_some()) && count > 3 {
-            let volume = self.start.cell.volume();
+            let fixed_volume = self.start.cell.volume();
             let moving = self.start.fixed.iter().filter(|fixed| !**fixed).count();
-            let ideal = ideal_pressure(moving, self.thermal_energy / crate::units::BOLTZMANN, volume);
+            let ideal = |decision: &Decision| {
+                let volume = decision.cell.as_ref().map_or(fixed_volume, crate::dynamics::volume);
+                ideal_pressure(moving, self.thermal_energy / crate::units::BOLTZMANN, volume)
+            };
             let pressure = column(&|decision| {
                 let s = decision.stress.unwrap_or_default();
                 let tensor = [[s[0], s[5], s[4]], [s[5], s[1], s[3]], [s[4], s[3], s[2]]];
-                GPA_PER_EV_PER_CUBIC_ANGSTROM * (configurational_pressure(&tensor) + ideal)
+                GPA_PER_EV_PER_CUBIC_ANGSTROM * (configurational_pressure(&tensor) + ideal(decision))
             });
             json["pressure_gpa"] = summary_json(&Summary::new(&equal_lengths(&pressure)));
             let names = ["xx", "yy", "zz", "yz", "xz", "xy"];
@@ -348,6 +353,18 @@ impl Results {
                 );
             }
             json["stress_configurational_gpa"] = Value::Object(stress);
+        }
+        if let Some(npt) = &self.config.ensemble.npt
+            && count > 3
+        {
+            let chains: Vec<Vec<_>> = sampled
+                .iter()
+                .map(|(_, chain)| chain.iter().filter_map(|decision| decision.cell).collect())
+                .collect();
+            for (name, value) in super::cell::cell_json(&chains, &self.start) {
+                json[name] = value;
+            }
+            json["pressure_target_gpa"] = number(GPA_PER_EV_PER_CUBIC_ANGSTROM * npt.pressure.value());
         }
         Analysis {
             json,
@@ -418,7 +435,7 @@ impl Results {
             title: "Potential energy".to_owned(),
             name: "U (eV)".to_owned(),
             chains: self
-                .sampled()
+                .kept()
                 .iter()
                 .map(|(_, chain)| chain.iter().map(|decision| decision.energy).collect())
                 .collect(),
@@ -442,11 +459,11 @@ fn invariant(config: &Config, start: &Structure) -> bool {
 }
 
 /// JSON has no NaN: what is not a number is null.
-fn number(value: f64) -> Value {
+pub(super) fn number(value: f64) -> Value {
     serde_json::Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
 
-fn summary_json(summary: &Summary) -> Value {
+pub(super) fn summary_json(summary: &Summary) -> Value {
     json!({
         "mean": number(summary.mean),
         "mcse": number(summary.mcse),

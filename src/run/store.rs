@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use crate::linear::Mat3;
 use crate::linear::Vec3;
 use crate::potential::Labels;
 use crate::run::journal::{Durability, Journal, JournalError};
@@ -14,6 +15,8 @@ use crate::sampling::{Proposal, Reply};
 pub struct StoredRequest {
     /// Positions sent to the oracle.
     pub positions: Vec<Vec3>,
+    /// Lattice vectors sent with them, where the cell moves.
+    pub cell: Option<Mat3>,
     /// The proposal waiting for the answer.
     pub proposal: Option<Proposal>,
 }
@@ -43,9 +46,15 @@ impl LabelStore {
                 LabelRecord::Request {
                     id,
                     positions,
+                    cell,
                     proposal,
                 } => {
-                    store.requests.insert(id, StoredRequest { positions, proposal });
+                    let request = StoredRequest {
+                        positions,
+                        cell,
+                        proposal,
+                    };
+                    store.requests.insert(id, request);
                 }
                 LabelRecord::Label {
                     id,
@@ -88,11 +97,13 @@ impl LabelStore {
         &mut self,
         id: RequestId,
         positions: &[Vec3],
+        cell: Option<Mat3>,
         proposal: Option<Proposal>,
     ) -> Result<(), JournalError> {
         self.journal.append(&LabelRecord::Request {
             id,
             positions: positions.to_vec(),
+            cell,
             proposal,
         })
     }

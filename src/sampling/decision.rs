@@ -59,7 +59,7 @@ pub struct Proposal {
     pub steps: u32,
     /// ln u of the acceptance uniform.
     pub log_uniform: f64,
-    /// Σᵢ ΔKᵢ over the segments, eV.
+    /// Σᵢ ΔKᵢ over the segments, the cell's kinetic energy included, eV.
     pub kinetic_change: f64,
     /// Kinetic energy of the first segment's initial momenta, eV.
     pub kinetic_start: f64,
@@ -109,12 +109,16 @@ pub struct Decision {
     /// Oracle stress of the state after the decision: xx yy zz yz xz xy, eV/Å³.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stress: Option<[f64; 6]>,
-    /// Kinetic energy after the decision (the final momenta if accepted, else the initial ones), eV.
+    /// Lattice vectors of the state after the decision, Å, where the cell moves.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cell: Option<Mat3>,
+    /// Kinetic energy of the atoms after the decision (the final momenta if accepted, else the initial ones), eV.
     pub kinetic: f64,
     /// Oracle energy of the proposed state, where the oracle was asked and answered, eV.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub energy_proposed: Option<f64>,
-    /// What the Metropolis test compared: ΔU_oracle + ΣΔK, or ΔU_oracle − (β⁰/β)ΔU_network after an inner chain, eV.
+    /// What the Metropolis test compared: ΔU_oracle + ΣΔK, at constant pressure with the change of W − kT ln m (load and measure of the
+    /// cell), or ΔU_oracle − (β⁰/β)ΔU_network after an inner chain, eV.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub delta: Option<f64>,
     /// ln u.
@@ -165,7 +169,8 @@ pub fn decide(
 ) -> (Decision, State) {
     let delta = labels
         .as_ref()
-        .map(|labels| labels.energy - state.labels.energy + proposal.correction());
+        .map(|labels| labels.energy - state.labels.energy + proposal.correction())
+        .map(|delta| delta + end.map_or(0.0, |end| environment.cell_change(&state.structure, end)));
     let accepted = delta.is_some_and(|delta| {
         metropolis(
             environment.acceptance,
@@ -198,6 +203,7 @@ pub fn decide(
         outcome,
         energy: next.labels.energy,
         stress: next.labels.stress.as_ref().map(voigt),
+        cell: environment.moving_cell(&next.structure),
         kinetic: if accepted {
             proposal.kinetic_end
         } else {

@@ -1,11 +1,10 @@
 //! Plain hybrid Monte Carlo on the oracle's own forces (Duane et al., Phys. Lett. B 195, 216 (1987)): every time step costs a label.
 
-use rand::RngExt;
-
+use crate::dynamics::StrainRate;
 use crate::linear::Vec3;
 use crate::rng::{Purpose, open_uniform, stream};
 use crate::sampling::{
-    Advance, Decision, Environment, Outcome, Reply, State, StepId, TrajectoryPlan,
+    Advance, Decision, Environment, Outcome, Reply, Segment, State, StepId, TrajectoryPlan,
     decision::{metropolis, voigt},
 };
 use crate::structure::Structure;
@@ -16,9 +15,10 @@ pub struct HmcTask {
     plan: TrajectoryPlan,
     log_uniform: f64,
     /// Segments not yet begun, last first.
-    waiting: Vec<(usize, Vec<Vec3>)>,
+    waiting: Vec<Segment>,
     structure: Structure,
     momenta: Vec<Vec3>,
+    strain_rate: StrainRate,
     steps_left: usize,
     kinetic_first: f64,
     kinetic_segment: f64,
@@ -35,20 +35,14 @@ impl HmcTask {
     pub fn begin(environment: &Environment, plan: &TrajectoryPlan, state: &State, id: StepId) -> Self {
         let mut generator = stream(environment.seed, id.chain as u64, id.step, Purpose::Proposal);
         let log_uniform = open_uniform(&mut generator).ln();
-        let mut waiting: Vec<(usize, Vec<Vec3>)> = (0..plan.segments.max(1))
-            .map(|_| {
-                let steps = plan.draw_steps(generator.random());
-                (
-                    steps,
-                    environment.kinetics.draw(environment.thermal_energy, &mut generator),
-                )
-            })
+        let mut waiting: Vec<Segment> = (0..plan.segments.max(1))
+            .map(|_| Segment::draw(environment, plan, &mut generator))
             .collect();
         waiting.reverse();
-        let steps = waiting.iter().map(|(steps, _)| *steps as u32).sum();
+        let steps = waiting.iter().map(|segment| segment.steps as u32).sum();
         let kinetic_first = waiting
             .last()
-            .map_or(0.0, |(_, momenta)| environment.kinetics.energy(momenta));
+            .map_or(0.0, |segment| environment.kinetics.energy(&segment.momenta));
         Self {
             plan: *plan,
             log_uniform,
@@ -56,6 +50,7 @@ impl HmcTask {
             waiting,
             structure: state.structure.clone(),
             momenta: Vec::new(),
+            strain_rate: [0.0; 9],
             steps_left: 0,
             kinetic_first,
             kinetic_segment: 0.0,
@@ -69,7 +64,7 @@ impl HmcTask {
 
     /// Goes on to the next force evaluation or to the decision.
     pub fn advance(&mut self, environment: &Environment, state: &State, id: StepId, reply: Option<Reply>) -> Advance {
-        let kinetics = &environment.kinetics;
+        let mover = environment.mover();
         let half = 0.5 * self.plan.time_step;
         let labels = match reply {
             None => state.labels.clone(),
@@ -79,15 +74,13 @@ impl HmcTask {
             }
             Some(Reply::Labels(labels)) => {
                 self.labels_used += 1;
-                if let Some(forces) = labels.forces.as_ref() {
-                    kinetics.kick(&mut self.momenta, forces, half);
-                }
+                mover.close(&self.structure, &mut self.momenta, &mut self.strain_rate, &labels, half);
                 self.steps_left -= 1;
                 labels
             }
         };
         if self.labels_used > 0 {
-            let total = labels.energy + kinetics.energy(&self.momenta);
+            let total = labels.energy + self.kinetic(environment) + mover.cell_potential(&self.structure);
             self.lowest = self.lowest.min(total);
             self.highest = self.highest.max(total);
             if !labels.is_finite() || !total.is_finite() || self.highest - self.lowest > self.plan.band {
@@ -96,26 +89,30 @@ impl HmcTask {
         }
         if self.steps_left == 0 {
             if self.labels_used > 0 {
-                self.kinetic_change += kinetics.energy(&self.momenta) - self.kinetic_segment;
+                self.kinetic_change += self.kinetic(environment) - self.kinetic_segment;
             }
-            let Some((steps, momenta)) = self.waiting.pop() else {
+            let Some(segment) = self.waiting.pop() else {
                 return self.done(environment, state, id, Some(labels), Outcome::Accepted);
             };
-            self.momenta = momenta;
-            self.kinetic_segment = kinetics.energy(&self.momenta);
-            self.steps_left = steps;
-            self.lowest = labels.energy + self.kinetic_segment;
+            self.momenta = segment.momenta;
+            self.strain_rate = segment.strain_rate;
+            self.kinetic_segment = self.kinetic(environment);
+            self.steps_left = segment.steps;
+            self.lowest = labels.energy + self.kinetic_segment + mover.cell_potential(&self.structure);
             self.highest = self.lowest;
         }
-        let Some(forces) = labels.forces.as_ref() else {
-            return self.done(environment, state, id, None, Outcome::Diverged);
-        };
-        kinetics.kick(&mut self.momenta, forces, half);
-        kinetics.drift(&mut self.structure.positions, &self.momenta, self.plan.time_step);
-        if !self.structure.positions.iter().flatten().all(|x| x.is_finite()) {
+        let (momenta, rate) = (&mut self.momenta, &mut self.strain_rate);
+        if !mover.open(&self.structure, momenta, rate, &labels, half)
+            || !mover.drift(&mut self.structure, momenta, rate, self.plan.time_step)
+        {
             return self.done(environment, state, id, None, Outcome::Diverged);
         }
         Advance::NeedLabel(Box::new(self.structure.clone()))
+    }
+
+    /// Kinetic energy of atoms and cell, eV.
+    fn kinetic(&self, environment: &Environment) -> f64 {
+        environment.kinetics.energy(&self.momenta) + environment.mover().cell_energy(&self.strain_rate)
     }
 
     fn done(
@@ -128,7 +125,8 @@ impl HmcTask {
     ) -> Advance {
         let delta = labels
             .as_ref()
-            .map(|labels| labels.energy - state.labels.energy + self.kinetic_change);
+            .map(|labels| labels.energy - state.labels.energy + self.kinetic_change)
+            .map(|delta| delta + environment.cell_change(&state.structure, &self.structure));
         let accepted = delta.is_some_and(|delta| {
             metropolis(
                 environment.acceptance,
@@ -157,6 +155,7 @@ impl HmcTask {
             outcome,
             energy: next.labels.energy,
             stress: next.labels.stress.as_ref().map(voigt),
+            cell: environment.moving_cell(&next.structure),
             kinetic: if accepted {
                 environment.kinetics.energy(&self.momenta)
             } else {

@@ -151,6 +151,7 @@ impl LangevinTask {
             outcome,
             energy: next.labels.energy,
             stress: next.labels.stress.as_ref().map(voigt),
+            cell: None,
             kinetic: if kinetic.is_finite() { kinetic } else { 0.0 },
             energy_proposed,
             delta: None,

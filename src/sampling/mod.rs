@@ -1,6 +1,7 @@
 //! The samplers: what a chain's state is, how a step is proposed, and the Metropolis decision.
 
 mod decision;
+mod ensemble;
 mod hmc;
 mod langevin;
 mod local;
@@ -14,12 +15,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use decision::{Acceptance, Decision, Outcome, Phase, Proposal, decide};
+pub use ensemble::Ensemble;
 pub use hmc::HmcTask;
 pub use langevin::LangevinTask;
 pub use local::propose_local;
 pub use moves::{Groups, Region, make_whole};
 pub use nested::{MoveCounts, NestedMoves, Order, propose_nested};
-pub use slhmc::{proposal_trajectory, propose};
+pub use slhmc::{Segment, proposal_trajectory, propose};
 
 use crate::dynamics::Kinetics;
 use crate::linear::Vec3;
@@ -74,6 +76,8 @@ pub struct Environment {
     pub kinetics: Kinetics,
     /// kT in eV.
     pub thermal_energy: f64,
+    /// What is held constant besides the temperature.
+    pub ensemble: Ensemble,
     /// How proposals are decided.
     pub acceptance: Acceptance,
     /// The seed of all streams.

@@ -2,11 +2,37 @@
 
 use rand::RngExt;
 
+use crate::dynamics::{StrainRate, integrate_with};
 use crate::linear::Vec3;
 use crate::potential::{Potential, Workspace};
 use crate::rng::{Purpose, open_uniform, stream};
 use crate::sampling::{Environment, Proposal, StepId, TrajectoryPlan};
 use crate::structure::Structure;
+
+/// A trajectory to be run: its length and fresh momenta.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Segment {
+    /// Time steps.
+    pub steps: usize,
+    /// Momenta of the atoms at the start.
+    pub momenta: Vec<Vec3>,
+    /// Strain rates of the cell at the start; zero where it rests.
+    pub strain_rate: StrainRate,
+}
+
+impl Segment {
+    /// Draws length, momenta and strain rates, whatever the state.
+    pub fn draw(environment: &Environment, plan: &TrajectoryPlan, generator: &mut impl rand::Rng) -> Self {
+        let steps = plan.draw_steps(generator.random());
+        let momenta = environment.kinetics.draw(environment.thermal_energy, generator);
+        let strain_rate = environment.draw_strain_rate(generator);
+        Self {
+            steps,
+            momenta,
+            strain_rate,
+        }
+    }
+}
 
 /// Runs the segments of one proposal from `start`; gives its numbers and, unless it diverged, its end point.
 pub fn propose(
@@ -20,14 +46,8 @@ pub fn propose(
     let mut generator = stream(environment.seed, id.chain as u64, id.step, Purpose::Proposal);
     let log_uniform = open_uniform(&mut generator).ln();
     // Drawn before anything is integrated: nothing below may depend on the state.
-    let segments: Vec<(usize, Vec<Vec3>)> = (0..plan.segments)
-        .map(|_| {
-            let steps = plan.draw_steps(generator.random());
-            (
-                steps,
-                environment.kinetics.draw(environment.thermal_energy, &mut generator),
-            )
-        })
+    let segments = (0..plan.segments)
+        .map(|_| Segment::draw(environment, plan, &mut generator))
         .collect();
     proposal_trajectory(
         environment,
@@ -41,14 +61,14 @@ pub fn propose(
     )
 }
 
-/// The deterministic part of a proposal: the given segments (number of steps, initial momenta) integrated from `start`.
+/// The deterministic part of a proposal: the given segments integrated from `start`.
 #[allow(clippy::too_many_arguments)]
 pub fn proposal_trajectory(
     environment: &Environment,
     plan: &TrajectoryPlan,
     potential: &dyn Potential,
     start: &Structure,
-    segments: Vec<(usize, Vec<Vec3>)>,
+    segments: Vec<Segment>,
     log_uniform: f64,
     generation: Option<u32>,
     workspace: &mut Workspace,
@@ -59,12 +79,12 @@ pub fn proposal_trajectory(
     let mut proposal = Proposal {
         generation,
         segments: segments.len() as u32,
-        steps: segments.iter().map(|(steps, _)| *steps as u32).sum(),
+        steps: segments.iter().map(|segment| segment.steps as u32).sum(),
         log_uniform,
         kinetic_change: 0.0,
         kinetic_start: segments
             .first()
-            .map_or(0.0, |(_, momenta)| environment.kinetics.energy(momenta)),
+            .map_or(0.0, |segment| environment.kinetics.energy(&segment.momenta)),
         kinetic_end: 0.0,
         network_start: labels.energy,
         network_end: f64::NAN,
@@ -73,18 +93,19 @@ pub fn proposal_trajectory(
         moves: None,
     };
     let mut here = start.clone();
-    for (steps, momenta) in segments {
-        let trajectory = crate::dynamics::integrate(
+    for segment in segments {
+        let trajectory = integrate_with(
             potential,
-            &environment.kinetics,
+            environment.mover(),
             &here,
-            momenta,
+            segment.momenta,
+            segment.strain_rate,
             &labels,
             plan.time_step,
-            steps,
+            segment.steps,
             plan.band,
             workspace,
-            &mut |_, _| {},
+            &mut |_, _, _| {},
         );
         if trajectory.diverged {
             proposal.diverged = true;
@@ -96,6 +117,7 @@ pub fn proposal_trajectory(
             return (proposal, None);
         }
         proposal.kinetic_change += trajectory.kinetic_end - trajectory.kinetic_start;
+        proposal.kinetic_change += trajectory.cell_kinetic_change;
         proposal.kinetic_end = trajectory.kinetic_end;
         here = trajectory.structure;
         labels = trajectory.labels;

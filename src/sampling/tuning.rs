@@ -68,18 +68,20 @@ pub fn energy_correlation(
             let mut all = Vec::new();
             for trajectory in 0..settle + each {
                 let momenta = environment.kinetics.draw(environment.thermal_energy, &mut generator);
+                let strain_rate = environment.draw_strain_rate(&mut generator);
                 let mut energies = vec![labels.energy];
-                let end = crate::dynamics::integrate(
+                let end = crate::dynamics::integrate_with(
                     potential,
-                    &environment.kinetics,
+                    environment.mover(),
                     &here,
                     momenta,
+                    strain_rate,
                     &labels,
                     plan.time_step,
                     range.most_steps,
                     plan.band,
                     &mut workspace,
-                    &mut |_, labels| energies.push(labels.energy),
+                    &mut |_, _, labels| energies.push(labels.energy),
                 );
                 if end.diverged {
                     return None;

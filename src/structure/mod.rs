@@ -106,6 +106,17 @@ impl Structure {
         }
     }
 
+    /// The same atoms at other positions (N entries) and, where given, in other lattice vectors (rows, Å); `None` where these span no
+    /// volume.
+    #[must_use]
+    pub fn with_cell_and_positions(&self, vectors: Option<Mat3>, positions: Vec<Vec3>) -> Option<Self> {
+        let mut moved = self.with_positions(positions);
+        if let Some(vectors) = vectors {
+            moved.cell = Cell::new(vectors, self.cell.periodic()).ok()?;
+        }
+        Some(moved)
+    }
+
     /// The same atoms with other masses (amu, N entries, positive and finite).
     pub fn with_masses(self, masses: Vec<f64>) -> Result<Self, StructureError> {
         check_length("the list of masses", masses.len(), self.len())?;

@@ -47,15 +47,23 @@ pub(super) struct Frame {
     pub virial: Vec<f64>,
 }
 
-/// The descriptors of a frame's atoms, from scratch.
-pub(super) fn features(descriptor: &Descriptor, structure: &Structure) -> Vec<AtomFeatures> {
+/// Calls `visit` with the descriptors of a frame's atoms one after another, element by element.
+pub(super) fn each_atom(descriptor: &Descriptor, structure: &Structure, visit: impl FnMut(usize, AtomFeatures)) {
     let list = NeighbourList::build(structure, descriptor.cutoff());
-    descriptor.atom_features(structure, &list)
+    let mut order: Vec<(usize, usize)> = structure
+        .species
+        .iter()
+        .enumerate()
+        .filter_map(|(i, species)| Some((descriptor.element_index(*species)?, i)))
+        .collect();
+    order.sort_unstable();
+    descriptor.visit_atom_features(structure, &list, order.into_iter().map(|(_, i)| i), visit);
 }
 
 impl Frame {
-    /// What training keeps of a labelled structure and its descriptors.
-    pub fn new(descriptor: &Descriptor, labelled: &LabelledStructure, features: &[AtomFeatures]) -> Self {
+    /// What training keeps of a labelled structure; `also` is called with each atom's descriptors, element by element, as
+    /// they pass.
+    pub fn new(descriptor: &Descriptor, labelled: &LabelledStructure, mut also: impl FnMut(&AtomFeatures)) -> Self {
         let structure = &labelled.structure;
         let atoms = structure.len();
         let offsets = offsets(descriptor);
@@ -72,21 +80,31 @@ impl Frame {
         let mut virial_rows = Array2::zeros((virial.len(), columns));
         let mut values = vec![Vec::new(); descriptor.elements().len()];
         let mut counts = vec![0.0; values.len()];
-        for atom in features {
+        let mut element_of = vec![descriptor.elements().len(); atoms];
+        let mut turned = Vec::new();
+        each_atom(descriptor, structure, |index, atom| {
             let offset = offsets[atom.element];
+            let functions = atom.values.len();
+            element_of[index] = atom.element;
             counts[atom.element] += 1.0;
             values[atom.element].extend_from_slice(&atom.values);
             for (sum, value) in pooled[offset..].iter_mut().zip(&atom.values) {
                 *sum += value;
             }
             if !forces.is_empty() {
-                for (place, other) in atom.atoms.iter().enumerate() {
-                    for axis in 0..3 {
-                        let mut row = force_rows.row_mut(3 * *other as usize + axis);
-                        let source = atom.jacobian.column(3 * place + axis);
-                        for (sum, value) in row.iter_mut().skip(offset).zip(source) {
-                            *sum -= value;
-                        }
+                // Turned about first, so that both sides of the sum are read in order.
+                turned.clear();
+                turned.resize(functions * 3 * atom.atoms.len(), 0.0);
+                for (f, row) in atom.jacobian.rows().into_iter().enumerate() {
+                    for (column, value) in row.iter().enumerate() {
+                        turned[column * functions + f] = *value;
+                    }
+                }
+                for (column, source) in turned.chunks_exact(functions.max(1)).enumerate() {
+                    let mut row = force_rows.row_mut(3 * atom.atoms[column / 3] as usize + column % 3);
+                    let row = row.as_slice_mut().expect("rows are contiguous");
+                    for (sum, value) in row[offset..offset + functions].iter_mut().zip(source) {
+                        *sum -= value;
                     }
                 }
             }
@@ -98,7 +116,8 @@ impl Frame {
                     }
                 }
             }
-        }
+            also(&atom);
+        });
         let blocks = values
             .into_iter()
             .enumerate()
@@ -111,7 +130,7 @@ impl Frame {
             atoms,
             volume,
             counts,
-            element_of: features.iter().map(|atom| atom.element).collect(),
+            element_of,
             blocks,
             pooled,
             force_rows,

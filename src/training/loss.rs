@@ -9,11 +9,12 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::LabelledStructure;
-use super::frame::{Frame, features};
+use super::frame::Frame;
 use super::jacobian::Jacobians;
 use super::report::Predicted;
 use super::ridge::Targets;
 use crate::descriptor::Descriptor;
+use crate::network::Tape;
 use crate::potential::Member;
 
 /// The frames as networks see them.
@@ -51,8 +52,7 @@ impl Data<'_> {
         if let Some(Some(jacobians)) = self.jacobians.get(frame) {
             return use_them(jacobians);
         }
-        let features = features(self.descriptor, &self.labelled[frame].structure);
-        use_them(&Jacobians::new(&features, self.factors.len()))
+        use_them(&Jacobians::compute(self.descriptor, &self.labelled[frame].structure))
     }
 
     /// What networks say of a frame: energy, forces and virial as far as they are labelled.
@@ -94,7 +94,7 @@ impl Data<'_> {
     /// Adds to `gradient` the derivative with respect to the networks' parameters (one after another, element by element)
     /// of a loss whose derivatives with respect to the frame's energy, forces and virial are given.
     pub fn add_gradient(&self, frame: usize, member: &Member, adjoints: &Adjoints, gradient: &mut [f64]) {
-        let (mut scratch, mut buffer) = (Vec::new(), Vec::new());
+        let mut buffer = Vec::new();
         let zero_forces = vec![0.0; 3 * self.frames[frame].atoms];
         let forces = if adjoints.forces.is_empty() {
             &zero_forces
@@ -129,13 +129,20 @@ impl Data<'_> {
                         &vec![adjoints.energy; count],
                         weights.view(),
                         &mut gradient[start..end],
-                        &mut scratch,
                     );
                 }
                 first += count;
                 start = end;
             }
         });
+    }
+
+    /// The sum of the networks' atomic energies of a frame.
+    fn energy(&self, frame: usize, member: &Member) -> f64 {
+        let inputs = self.inputs[frame].iter().zip(member);
+        inputs
+            .filter_map(|(inputs, network)| Some(network.as_ref()?.record(&inputs.view()).energy()))
+            .sum()
     }
 
     /// Loss and gradient of a batch of frames. Energies count by their differences from the batch's mean error per atom,
@@ -147,62 +154,124 @@ impl Data<'_> {
         targets: &Targets,
         weights: &Weights,
     ) -> (f64, Vec<f64>) {
-        let predicted: Vec<Predicted> = batch.par_iter().map(|frame| self.predict(*frame, member)).collect();
-        let errors: Vec<f64> = batch
-            .iter()
-            .zip(&predicted)
-            .map(|(frame, predicted)| predicted.energy - targets.energies[*frame])
-            .collect();
-        let atoms: f64 = batch.iter().map(|frame| self.frames[*frame].atoms as f64).sum();
-        let mean = if batch.len() > 1 {
-            errors.iter().sum::<f64>() / atoms
-        } else {
-            0.0
-        };
         let share = 1.0 / batch.len() as f64;
         let mut loss = 0.0;
-        let adjoints: Vec<Adjoints> = batch
-            .iter()
-            .zip(predicted.iter().zip(&errors))
-            .map(|(frame, (predicted, error))| {
+        let mut adjoints = vec![0.0; batch.len()];
+        if weights.energy > 0.0 {
+            let predicted: Vec<f64> = batch.par_iter().map(|frame| self.energy(*frame, member)).collect();
+            let errors = batch.iter().zip(&predicted);
+            let errors: Vec<f64> = errors
+                .map(|(frame, energy)| energy - targets.energies[*frame])
+                .collect();
+            let atoms: f64 = batch.iter().map(|frame| self.frames[*frame].atoms as f64).sum();
+            let mean = if batch.len() > 1 {
+                errors.iter().sum::<f64>() / atoms
+            } else {
+                0.0
+            };
+            for ((frame, error), adjoint) in batch.iter().zip(&errors).zip(&mut adjoints) {
                 let atoms = self.frames[*frame].atoms as f64;
                 let error = error - mean * atoms;
                 loss += share * weights.energy * error * error / atoms;
-                let mut adjoint = |predicted: &[f64], targets: &[f64], weight: f64| -> Vec<f64> {
-                    let factor = share * weight / predicted.len().max(1) as f64;
-                    predicted
-                        .iter()
-                        .zip(targets)
-                        .map(|(p, t)| {
-                            loss += factor * (p - t) * (p - t);
-                            2.0 * factor * (p - t)
-                        })
-                        .collect()
-                };
-                Adjoints {
-                    // The mean's own derivative drops out: Σ (error − mean·N) = 0.
-                    energy: 2.0 * share * weights.energy * error / atoms,
-                    forces: adjoint(&predicted.forces, &targets.forces[*frame], weights.force),
-                    virial: adjoint(&predicted.virial, &targets.virials[*frame], weights.virial / atoms),
-                }
-            })
-            .collect();
-        let count = parameter_count(member);
-        let gradients: Vec<Vec<f64>> = batch
+                // The mean's own derivative drops out: Σ (error − mean·N) = 0.
+                *adjoint = 2.0 * share * weights.energy * error / atoms;
+            }
+        }
+        let weights = Weights {
+            energy: 0.0,
+            force: share * weights.force,
+            virial: share * weights.virial,
+        };
+        let parts: Vec<(f64, Vec<f64>)> = batch
             .par_iter()
             .zip(&adjoints)
-            .map(|(frame, adjoints)| {
-                let mut gradient = vec![0.0; count];
-                self.add_gradient(*frame, member, adjoints, &mut gradient);
-                gradient
-            })
+            .map(|(frame, adjoint)| self.frame_gradient(*frame, member, *adjoint, targets, &weights))
             .collect();
-        let mut gradient = vec![0.0; count];
-        for part in &gradients {
+        let mut gradient = vec![0.0; parameter_count(member)];
+        for (own, part) in &parts {
+            loss += own;
             for (sum, value) in gradient.iter_mut().zip(part) {
                 *sum += value;
             }
         }
+        (loss, gradient)
+    }
+
+    /// Loss of a frame's forces and virial, and the gradient of that plus `energy_adjoint` times its energy: one pass over
+    /// the derivatives of the descriptors while they are in the processor's cache.
+    fn frame_gradient(
+        &self,
+        frame: usize,
+        member: &Member,
+        energy_adjoint: f64,
+        targets: &Targets,
+        weights: &Weights,
+    ) -> (f64, Vec<f64>) {
+        let mut gradient = vec![0.0; parameter_count(member)];
+        let atoms = self.frames[frame].atoms;
+        let mut loss = 0.0;
+        let mut buffer = Vec::new();
+        let inputs = &self.inputs[frame];
+        let active = |element: usize| member[element].as_ref().filter(|_| inputs[element].nrows() > 0);
+        let tapes: Vec<Option<Tape>> = (0..inputs.len())
+            .map(|element| Some(active(element)?.record(&inputs[element].view())))
+            .collect();
+        self.with_jacobians(frame, |jacobians| {
+            let mut forces = vec![0.0; 3 * atoms];
+            let mut virial = vec![0.0; 6];
+            let mut first = 0;
+            for (element, tape) in tapes.iter().enumerate() {
+                if let (Some(network), Some(tape)) = (active(element), tape) {
+                    let mut slopes = network.input_gradients(tape);
+                    for (atom, mut slopes) in slopes.rows_mut().into_iter().enumerate() {
+                        for (slope, factor) in slopes.iter_mut().zip(&self.factors[element]) {
+                            *slope *= factor;
+                        }
+                        let slopes = slopes.as_slice().expect("rows are contiguous");
+                        jacobians.pull(first + atom, slopes, &mut forces, &mut virial, &mut buffer);
+                    }
+                }
+                first += inputs[element].nrows();
+            }
+            // The predictions become the derivatives of the loss with respect to them.
+            for (predicted, targets, weight) in [
+                (&mut forces, &targets.forces[frame], weights.force),
+                (&mut virial, &targets.virials[frame], weights.virial / atoms as f64),
+            ] {
+                let factor = weight / targets.len().max(1) as f64;
+                if targets.is_empty() {
+                    predicted.fill(0.0);
+                }
+                for (value, target) in predicted.iter_mut().zip(targets) {
+                    let error = *value - target;
+                    loss += factor * error * error;
+                    *value = 2.0 * factor * error;
+                }
+            }
+            let (mut first, mut start) = (0, 0);
+            for (element, tape) in tapes.iter().enumerate() {
+                let end = start + member[element].as_ref().map_or(0, |network| network.parameters().len());
+                if let (Some(network), Some(tape)) = (active(element), tape) {
+                    let mut along = Array2::zeros(inputs[element].raw_dim());
+                    for (atom, mut along) in along.rows_mut().into_iter().enumerate() {
+                        let along = along.as_slice_mut().expect("rows are contiguous");
+                        jacobians.push(first + atom, &forces, &virial, along, &mut buffer);
+                        for (along, factor) in along.iter_mut().zip(&self.factors[element]) {
+                            *along *= factor;
+                        }
+                    }
+                    network.add_recorded_gradients(
+                        tape,
+                        &inputs[element].view(),
+                        &vec![energy_adjoint; inputs[element].nrows()],
+                        &along.view(),
+                        &mut gradient[start..end],
+                    );
+                }
+                first += inputs[element].nrows();
+                start = end;
+            }
+        });
         (loss, gradient)
     }
 }
@@ -276,7 +345,7 @@ mod tests {
         let descriptor = Descriptor::from_config(&config, &structures[0].elements(), &structures).unwrap();
         let frames: Vec<Frame> = labelled
             .iter()
-            .map(|frame| Frame::new(&descriptor, frame, &features(&descriptor, &frame.structure)))
+            .map(|frame| Frame::new(&descriptor, frame, |_| {}))
             .collect();
         let scaling: Vec<Scaling> = (0..2)
             .map(|element| Scaling {
@@ -285,11 +354,7 @@ mod tests {
             })
             .collect();
         // One frame's derivatives are kept, the others are computed again.
-        let jacobians = [
-            Some(Jacobians::new(&features(&descriptor, structures[0]), 2)),
-            None,
-            None,
-        ];
+        let jacobians = [Some(Jacobians::compute(&descriptor, structures[0])), None, None];
         let data = Data {
             descriptor: &descriptor,
             labelled: &labelled,

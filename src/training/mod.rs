@@ -10,12 +10,17 @@ mod loss;
 mod networks;
 mod prediction;
 mod problem;
+mod ranges;
+mod reaches;
 mod report;
 mod ridge;
 mod trainer;
 
 pub use config::{AdamwConfig, KalmanConfig, OptimiserConfig, TrainingConfig};
-pub use prediction::{FramePrediction, PartlyLabelled, Prediction, PredictionSummary, predict};
+pub use prediction::{
+    Disagreement, Extrapolation, FramePrediction, PartlyLabelled, Prediction, PredictionSummary, force_doubts, predict,
+    predict_with_uncertainty,
+};
 pub use report::{Errors, FitReport, MemberReport, NetworkReport};
 pub use ridge::RidgeChoice;
 pub use trainer::Trainer;

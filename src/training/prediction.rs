@@ -1,12 +1,14 @@
 //! What a potential says of structures, set beside their labels where there are any.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
 use super::LabelledStructure;
 use super::frame::voigt;
 use super::report::Moments;
 use crate::linear::{Mat3, Vec3};
-use crate::potential::{Labels, Potential, Workspace};
+use crate::potential::{Labels, NeuralPotential, Potential, Spread, Workspace};
 use crate::structure::Structure;
 
 /// A structure with whatever labels are known of it.
@@ -55,6 +57,31 @@ pub struct FramePrediction {
     pub forces: Vec<Vec3>,
     /// Stress in eV/Å³, tensile positive; null where the cell is not periodic in all directions.
     pub stress: Option<Mat3>,
+    /// How far the members of a committee disagree; absent without a committee.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub disagreement: Option<Disagreement>,
+    /// The number of atoms of each element with a symmetry function outside its range in training; absent where there are none or
+    /// the ranges are not known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub extrapolating: Option<BTreeMap<String, usize>>,
+}
+
+/// The disagreement of a committee about a structure: standard deviations over its members.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Disagreement {
+    /// Of the total energy, eV.
+    pub energy: f64,
+    /// Of each atom's force, eV/Å.
+    pub forces: Vec<f64>,
+}
+
+/// Atoms of one element in all frames, and those among them that a potential extrapolates to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Extrapolation {
+    /// All atoms of the element.
+    pub atoms: usize,
+    /// Those with a symmetry function outside its range in training.
+    pub outside: usize,
 }
 
 /// Errors where labels are present.
@@ -72,6 +99,9 @@ pub struct PredictionSummary {
     /// Root mean square error of the six stress components, eV/Å³.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stress_rmse: Option<f64>,
+    /// By element, the atoms outside the range of the training data; absent where there are none or the range is not known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub extrapolation: Option<BTreeMap<String, Extrapolation>>,
 }
 
 /// The outcome of [`predict`], in the layout of `slmc predict --json`.
@@ -93,6 +123,8 @@ pub fn predict(potential: &dyn Potential, frames: &[PartlyLabelled]) -> Predicti
                 energy: labels.energy,
                 forces: labels.forces.unwrap_or_default(),
                 stress: labels.stress,
+                disagreement: None,
+                extrapolating: None,
             }
         })
         .collect();
@@ -120,6 +152,63 @@ pub fn predict(potential: &dyn Potential, frames: &[PartlyLabelled]) -> Predicti
             energy_rmse_per_atom: per_atom.rms(),
             force_rmse: force.rms(),
             stress_rmse: stress.rms(),
+            extrapolation: None,
         },
     }
+}
+
+/// The committee's disagreement about the force on each atom beside the true error's length, eV/Å, wherever both are known.
+pub fn force_doubts(frames: &[PartlyLabelled], prediction: &Prediction) -> Vec<(f64, f64)> {
+    let mut pairs = Vec::new();
+    for (frame, answer) in frames.iter().zip(&prediction.frames) {
+        let (Some(forces), Some(disagreement)) = (&frame.forces, &answer.disagreement) else {
+            continue;
+        };
+        for ((label, force), doubt) in forces.iter().zip(&answer.forces).zip(&disagreement.forces) {
+            pairs.push((*doubt, crate::linear::norm(crate::linear::sub(*force, *label))));
+        }
+    }
+    pairs
+}
+
+/// The same of a learnt potential, with the disagreement of its committee and the atoms it extrapolates to.
+pub fn predict_with_uncertainty(potential: &NeuralPotential, frames: &[PartlyLabelled]) -> Prediction {
+    let mut prediction = predict(potential, frames);
+    let elements = potential.descriptor.elements();
+    let doubts: Vec<(Option<Spread>, Option<Vec<usize>>)> = frames
+        .par_iter()
+        .map(|frame| {
+            let workspace = &mut Workspace::new();
+            (
+                potential.committee(&frame.structure, workspace),
+                potential.extrapolating(&frame.structure, workspace),
+            )
+        })
+        .collect();
+    let mut totals: BTreeMap<String, Extrapolation> = BTreeMap::new();
+    for ((frame, answer), (spread, outside)) in frames.iter().zip(&mut prediction.frames).zip(doubts) {
+        answer.disagreement = spread.map(|Spread { energy, forces }| Disagreement { energy, forces });
+        let Some(outside) = outside else {
+            continue;
+        };
+        let mut counts = BTreeMap::new();
+        for (element, outside) in elements.iter().zip(outside) {
+            let atoms = frame
+                .structure
+                .species
+                .iter()
+                .filter(|species| *species == element)
+                .count();
+            if atoms > 0 {
+                counts.insert(element.symbol().to_owned(), outside);
+                let total = totals.entry(element.symbol().to_owned()).or_default();
+                total.atoms += atoms;
+                total.outside += outside;
+            }
+        }
+        answer.extrapolating = counts.values().any(|outside| *outside > 0).then_some(counts);
+    }
+    let any = totals.values().any(|total| total.outside > 0);
+    prediction.summary.extrapolation = any.then_some(totals);
+    prediction
 }

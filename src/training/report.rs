@@ -169,6 +169,9 @@ pub struct FitReport {
     pub atoms: usize,
     /// Symmetry functions per element.
     pub functions: BTreeMap<String, usize>,
+    /// How far they reach, Å.
+    #[serde(default)]
+    pub cutoff: f64,
     /// Weights and regularisation of the linear path, chosen by cross-validation.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub linear: Option<RidgeChoice>,
@@ -193,10 +196,11 @@ impl fmt::Display for FitReport {
             .collect();
         writeln!(
             formatter,
-            "{} labels, {} atoms; symmetry functions: {}",
+            "{} labels, {} atoms; symmetry functions: {}; within {:.2} Å",
             self.labels,
             self.atoms,
-            functions.join(", ")
+            functions.join(", "),
+            self.cutoff
         )?;
         if let Some(choice) = &self.linear {
             writeln!(

@@ -79,9 +79,24 @@ pub(super) struct HeldOut {
 }
 
 impl HeldOut {
-    /// Root mean square of (total-energy error)/√N, eV.
-    pub fn energy_error(&self) -> f64 {
-        (self.energy / self.energies.max(1.0)).sqrt()
+    fn add(&mut self, other: &Self) {
+        self.energy += other.energy;
+        self.energies += other.energies;
+        self.force += other.force;
+        self.forces += other.forces;
+    }
+
+    /// The geometric mean of the root mean squares of (total-energy error)/√N and of the force error, or the one
+    /// that is fitted.
+    fn score(&self, energies_count: bool) -> f64 {
+        let energy = (self.energy / self.energies.max(1.0)).sqrt();
+        if self.forces == 0.0 {
+            return energy;
+        }
+        if !energies_count {
+            return (self.force / self.forces).sqrt();
+        }
+        (energy * (self.force / self.forces).sqrt()).sqrt()
     }
 }
 
@@ -287,6 +302,9 @@ impl<'a> Ridge<'a> {
             errors.energy += error * error;
             errors.energies += 1.0;
         }
+        if self.emphasis[1] == 0.0 {
+            return errors;
+        }
         let sums = &self.forces[fold];
         let cross: f64 = sums.rhs.iter().zip(&solution.coefficients).map(|(r, c)| r * c).sum();
         let raw: Vec<f64> = solution
@@ -301,7 +319,7 @@ impl<'a> Ridge<'a> {
         errors
     }
 
-    /// The choice with the smallest cross-validated error of the total energy.
+    /// The choice with the smallest cross-validated errors.
     pub fn choose(&self) -> RidgeChoice {
         let folds = self.grams.len().min(self.frames.len());
         let labelled_forces = self.emphasis[1] > 0.0 && self.forces.iter().any(|sums| sums.count > 0.0);
@@ -318,7 +336,32 @@ impl<'a> Ridge<'a> {
         if folds < 2 {
             return fallback;
         }
-        let tasks: Vec<(f64, usize)> = energy_ladder
+        // First the regularisation at a middling weight of the energies, then the weight at that regularisation, then the
+        // regularisation once more: the two hardly depend on each other, and a grid would cost thrice as much.
+        let all: Vec<f64> = regularisations().collect();
+        let mut best = (f64::INFINITY, fallback);
+        let mut weight = fallback.energy_weight;
+        for _ in 0..2 {
+            self.search(folds, &[weight], &all, &mut best);
+            let near = [
+                10.0 * best.1.regularisation,
+                best.1.regularisation,
+                0.1 * best.1.regularisation,
+            ];
+            let others: Vec<f64> = energy_ladder.iter().copied().filter(|other| *other != weight).collect();
+            self.search(folds, &others, &near, &mut best);
+            if best.1.energy_weight == weight || !best.0.is_finite() {
+                break;
+            }
+            weight = best.1.energy_weight;
+        }
+        best.1
+    }
+
+    /// Improves the best score and choice by candidates. The score is the geometric mean of the cross-validated errors of the
+    /// total energy and of the forces: energies are what counts, forces make the judgement certain where frames are few.
+    fn search(&self, folds: usize, weights: &[f64], regularisations: &[f64], best: &mut (f64, RidgeChoice)) {
+        let tasks: Vec<(f64, usize)> = weights
             .iter()
             .flat_map(|weight| (0..folds).map(move |fold| (*weight, fold)))
             .collect();
@@ -327,7 +370,8 @@ impl<'a> Ridge<'a> {
             .map(|(energy_weight, fold)| {
                 let (matrix, rhs) = self.normal_equations(Some(fold), energy_weight, STRESS_WEIGHT);
                 let scale = mean_diagonal(&matrix);
-                regularisations()
+                regularisations
+                    .iter()
                     .map(|lambda| {
                         let coefficients = solve_regularised(&matrix, lambda * scale, &rhs)?;
                         let references = self.references(Some(fold), &coefficients);
@@ -340,34 +384,35 @@ impl<'a> Ridge<'a> {
                     .collect()
             })
             .collect();
-        let mut best: Option<(f64, RidgeChoice)> = None;
-        for (index, energy_weight) in energy_ladder.iter().enumerate() {
-            for (rung, regularisation) in regularisations().enumerate() {
+        for (index, energy_weight) in weights.iter().enumerate() {
+            for (rung, regularisation) in regularisations.iter().enumerate() {
                 let mut sum = HeldOut::default();
                 let mut complete = true;
                 for result in &results[index * folds..(index + 1) * folds] {
                     match result[rung] {
-                        Some(errors) => {
-                            sum.energy += errors.energy;
-                            sum.energies += errors.energies;
-                            sum.force += errors.force;
-                            sum.forces += errors.forces;
-                        }
+                        Some(errors) => sum.add(&errors),
                         None => complete = false,
                     }
                 }
-                let score = sum.energy_error();
-                if complete && score.is_finite() && best.as_ref().is_none_or(|(least, _)| score < *least) {
+                let score = sum.score(self.emphasis[0] > 0.0);
+                if complete && score.is_finite() && score < best.0 {
                     let choice = RidgeChoice {
                         energy_weight: *energy_weight,
                         stress_weight: STRESS_WEIGHT,
-                        regularisation,
+                        regularisation: *regularisation,
                     };
-                    best = Some((score, choice));
+                    *best = (score, choice);
                 }
             }
         }
-        best.map_or(fallback, |(_, choice)| choice)
+    }
+
+    /// The cross-validated score of a choice, as in the search: eV and eV/Å, geometric mean.
+    pub fn score(&self, choice: &RidgeChoice) -> f64 {
+        let mut best = (f64::INFINITY, *choice);
+        let folds = self.grams.len().min(self.frames.len());
+        self.search(folds, &[choice.energy_weight], &[choice.regularisation], &mut best);
+        best.0
     }
 }
 
@@ -378,7 +423,7 @@ const STRESS_WEIGHT: f64 = 0.1;
 
 /// Candidate regularisations, the strongest first.
 fn regularisations() -> impl Iterator<Item = f64> {
-    (3..=15).map(|power| 10.0_f64.powi(-power))
+    (3..=15).step_by(2).map(|power| 10.0_f64.powi(-power))
 }
 
 fn mean_diagonal(matrix: &Array2<f64>) -> f64 {

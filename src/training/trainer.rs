@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::frame::{Frame, features, offsets};
+use super::frame::{Frame, offsets};
 use super::jacobian::Jacobians;
 use super::problem::{Problem, labels, less, solve};
+use super::reaches::choose_descriptor;
 use super::report::Predicted;
 use super::ridge::Gram;
 use super::{Fit, FitReport, LabelledStructure, Progress, Stage, TrainingConfig, TrainingError};
 use crate::descriptor::{Descriptor, DescriptorConfig};
 use crate::network::NetworkConfig;
 use crate::potential::NeuralPotential;
-use crate::structure::{Species, Structure};
+use crate::structure::Species;
 
 /// Fits potentials. Between fits it keeps descriptors and Gram matrices of the frames seen; a new trainer gives the same
 /// potential, bit for bit.
@@ -119,13 +120,14 @@ impl Trainer {
             .map(|index| problem.predict(index, &solution, &corrections[index]))
             .collect();
         let per_element = |values: &[f64]| problem.per_element(values);
-        let potential = NeuralPotential::new(
+        let mut potential = NeuralPotential::new(
             cache.descriptor.clone(),
             problem.scaling.clone(),
             solution.references.clone(),
             self.training.linear.then(|| per_element(&solution.coefficients)),
             members,
         )?;
+        potential.ranges = Some(super::ranges::ranges(&cache.descriptor, cache.frames.iter()));
         let validation = match outcome.as_ref().map(|outcome| &outcome.report) {
             Some(networks) if networks.kept => networks.members[0].with.clone(),
             _ => without,
@@ -134,6 +136,7 @@ impl Trainer {
             labels: cache.frames.len(),
             atoms: cache.frames.iter().map(|frame| frame.atoms).sum(),
             functions: problem.functions(),
+            cutoff: cache.descriptor.cutoff(),
             linear: choice,
             networks: outcome.map(|outcome| outcome.report),
             train: problem.errors(fitted.iter().enumerate()),
@@ -166,8 +169,8 @@ impl Trainer {
         let descriptor = if let Some(descriptor) = kept {
             descriptor.clone()
         } else {
-            let structures: Vec<&Structure> = labelled.iter().map(|frame| &frame.structure).collect();
-            Descriptor::from_config(&self.descriptor_config, &elements, &structures)?
+            let (network, training) = (&self.network, &self.training);
+            choose_descriptor(&self.descriptor_config, network, training, &elements, labelled)?
         };
         let reusable = self
             .cache
@@ -197,9 +200,16 @@ impl Trainer {
             let new: Vec<(Frame, Option<Jacobians>)> = chunk
                 .par_iter()
                 .map(|frame| {
-                    let features = features(descriptor, &frame.structure);
-                    let jacobians = with_networks.then(|| Jacobians::new(&features, descriptor.elements().len()));
-                    (Frame::new(descriptor, frame, &features), jacobians)
+                    let mut jacobians = with_networks.then(Jacobians::empty);
+                    let frame = Frame::new(descriptor, frame, |atom| {
+                        if let Some(jacobians) = &mut jacobians {
+                            jacobians.append(atom);
+                        }
+                    });
+                    if let Some(jacobians) = &mut jacobians {
+                        jacobians.shrink();
+                    }
+                    (frame, jacobians)
                 })
                 .collect();
             for (frame, jacobians) in new {
@@ -249,10 +259,7 @@ impl Cache {
             let descriptor = &self.descriptor;
             let new: Vec<Jacobians> = missing
                 .par_iter()
-                .map(|index| {
-                    let features = features(descriptor, &labelled[*index].structure);
-                    Jacobians::new(&features, descriptor.elements().len())
-                })
+                .map(|index| Jacobians::compute(descriptor, &labelled[*index].structure))
                 .collect();
             for (index, jacobians) in missing.into_iter().zip(new) {
                 self.jacobians[index] = Some(jacobians);

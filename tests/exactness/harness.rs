@@ -8,7 +8,7 @@ use slmc::analysis::statistics::{ess_mean, ess_sd, mcse_mean, mcse_sd};
 use slmc::dynamics::Kinetics;
 use slmc::potential::{Labels, Potential, Workspace};
 use slmc::sampling::{
-    Acceptance, Advance, Decision, Environment, Groups, Kernel, Outcome, Phase, Region, Reply, State, StepId,
+    Acceptance, Advance, Decision, Ensemble, Environment, Groups, Kernel, Outcome, Phase, Region, Reply, State, StepId,
     TrajectoryPlan,
 };
 use slmc::structure::Structure;
@@ -62,6 +62,7 @@ impl Bench {
             environment: Environment {
                 kinetics: Kinetics::new(Arc::clone(&start.masses), Arc::clone(&start.fixed), invariant),
                 thermal_energy: target.temperature.thermal_energy(),
+                ensemble: Ensemble::Canonical,
                 acceptance,
                 seed: 0,
                 groups: Arc::new(groups(start)),

@@ -5,8 +5,10 @@
 
 mod canonical;
 mod command_line;
+mod constant_pressure;
 mod coverage;
 mod divergence;
+mod elastic;
 mod harness;
 mod langevin;
 mod nested;

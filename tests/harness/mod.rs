@@ -111,6 +111,28 @@ pub fn silicon(folder: &Path, chains: usize, lag: usize) -> PathBuf {
     )
 }
 
+/// Eight argon atoms at constant pressure, proposals on a wrong surface.
+pub fn argon_at_constant_pressure(folder: &Path) -> PathBuf {
+    write(
+        folder,
+        "8\nLattice=\"9 0 0 0 9 0 0 0 9\" Properties=species:S:1:pos:R:3 pbc=\"T T T\"\nAr 2 2 2\nAr 6.5 2 2\nAr 2 6.5 2\nAr 2 2 6.5\n\
+         Ar 6.5 6.5 2\nAr 6.5 2 6.5\nAr 2 6.5 6.5\nAr 6.5 6.5 6.5\n",
+        "[structure]\nfile = \"start.xyz\"\n[ensemble.npt]\ntemperature = \"200 K\"\npressure = \"80 MPa\"\ncell = \"flexible\"\n\
+         [trajectory]\ntime-step = \"20 fs\"\nsteps = 6\n[oracle.lennard-jones]\ncutoff = \"6 Å\"\n\
+         [proposal.lennard-jones]\ncutoff = \"6 Å\"\nepsilon = \"11 meV\"\n\
+         [sampling]\nsteps = 300\ndiscard = 7\nchains = 2\nseed = 3\n[output]\nanchor-every = 9\ntrajectory-every = 4\n",
+    )
+}
+
+/// The learning run of [`silicon`] at constant pressure.
+pub fn silicon_at_constant_pressure(folder: &Path) -> PathBuf {
+    let path = silicon(folder, 2, 0);
+    let config = std::fs::read_to_string(&path).unwrap();
+    let npt = "[ensemble.npt]\npressure = \"1 GPa\"\ncell = \"flexible\"\nstrain-rate = \"triangular\"";
+    std::fs::write(&path, config.replace("[ensemble.nvt]", npt)).unwrap();
+    path
+}
+
 /// Writes a structure and a configuration; gives the configuration's path.
 pub fn write(folder: &Path, structure: &str, config: &str) -> PathBuf {
     std::fs::create_dir_all(folder).unwrap();

@@ -12,6 +12,7 @@ pub(super) struct Axis {
     pub ticks: Vec<f64>,
     logarithmic: bool,
     decimals: usize,
+    names: Vec<String>,
 }
 
 impl Axis {
@@ -35,6 +36,7 @@ impl Axis {
             ticks: (first..=last).map(|k| k as f64 * step).collect(),
             logarithmic: false,
             decimals: (-(step.log10() + 1e-9).floor()).max(0.0) as usize,
+            names: Vec::new(),
         }
     }
 
@@ -51,6 +53,26 @@ impl Axis {
             high,
             ticks: ticks.collect(),
             ..wide
+        }
+    }
+
+    /// An axis with a name at each of 0, 1, 2, …; long names are cut where there are many.
+    pub fn names(names: &[String]) -> Self {
+        let most = (75 / names.len().max(1)).max(3);
+        let cut = |name: &String| {
+            if name.chars().count() > most {
+                name.chars().take(most - 1).chain(['…']).collect()
+            } else {
+                name.clone()
+            }
+        };
+        Self {
+            low: -0.5,
+            high: names.len() as f64 - 0.5,
+            ticks: (0..names.len()).map(|index| index as f64).collect(),
+            logarithmic: false,
+            decimals: 0,
+            names: names.iter().map(cut).collect(),
         }
     }
 
@@ -75,6 +97,7 @@ impl Axis {
             ticks: all[first..=last].to_vec(),
             logarithmic: true,
             decimals: 0,
+            names: Vec::new(),
         }
     }
 
@@ -86,6 +109,9 @@ impl Axis {
 
     /// What is written at a tick.
     pub fn label(&self, tick: f64) -> String {
+        if let Some(name) = self.names.get(tick.round().max(0.0) as usize) {
+            return name.clone();
+        }
         if self.logarithmic {
             let value = 10.0_f64.powf(tick);
             let decimals = (-(tick + 1e-9).floor()).max(0.0) as usize;

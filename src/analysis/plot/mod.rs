@@ -3,10 +3,14 @@
 //! White background, the colours of Okabe and Ito (distinct to colour-blind eyes), letters legible at a page's width.
 
 mod axis;
+mod calibration;
+mod chart;
 mod learning;
 mod panel;
 mod trace;
 
+pub use calibration::calibration_plot;
+pub use chart::{Chart, Scale, Series, Style, chart};
 pub use learning::{LearningCurve, learning_curve};
 pub use trace::{Trace, trace_and_autocorrelation};
 
@@ -65,4 +69,28 @@ fn titled<'a>(
         return Ok(area.clone());
     }
     area.titled(title, letters(TITLE, INK)).map_err(failed)
+}
+
+/// A figure for the inside of a page: as wide as its place, without background, its colours those of the page's style
+/// (`--ink`, `--grid`, `--guide`, `--series-1` … `--series-6`) and, without one, those it was drawn in.
+pub fn for_page(svg: &str) -> String {
+    let mut themed = svg.to_owned();
+    // The first rectangle is the background; the page has its own.
+    if let Some(at) = themed.find("<rect")
+        && let Some(length) = themed[at..].find("/>")
+        && themed[at..at + length].contains("#FFFFFF")
+    {
+        themed.replace_range(at..at + length + 2, "");
+    }
+    let names = ["ink", "grid", "guide"].into_iter().map(str::to_owned);
+    let series = (1..=PALETTE.len()).map(|n| format!("series-{n}"));
+    for (name, color) in names.chain(series).zip([INK, GRID, GUIDE].iter().chain(&PALETTE)) {
+        let RGBColor(r, g, b) = color;
+        let hexadecimal = format!("#{r:02X}{g:02X}{b:02X}");
+        themed = themed.replace(
+            &format!("\"{hexadecimal}\""),
+            &format!("\"var(--{name}, {hexadecimal})\""),
+        );
+    }
+    themed
 }

@@ -81,6 +81,13 @@ impl<'a> Panel<'a> {
         Ok(())
     }
 
+    /// A disc at each point.
+    pub fn discs(&mut self, points: &[(f64, f64)], color: RGBColor) -> Result<(), AnalysisError> {
+        let discs = points.iter().map(|point| Circle::new(*point, 5, color.filled()));
+        self.chart.draw_series(discs).map_err(failed)?;
+        Ok(())
+    }
+
     /// A dashed line through the points.
     pub fn dashed(&mut self, points: &[(f64, f64)], color: RGBColor, width: u32) -> Result<(), AnalysisError> {
         let line = DashedLineSeries::new(points.iter().copied(), 7, 5, color.stroke_width(width));

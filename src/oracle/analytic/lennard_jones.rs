@@ -4,7 +4,8 @@
 //! - `shifted`: V(r) − V(c), continuous energy;
 //! - `force-shifted`: V(r) − V(c) − (r − c) V′(c), continuous energy and forces.
 //!
-//! There is no long-range correction. The default parameters are those of argon, ε = 0.0103236 eV (119.8 K) and σ = 3.405 Å
+//! With `cut`, the mean-field correction for a uniform fluid beyond the cutoff can be added (Allen and Tildesley, Computer Simulation
+//! of Liquids, Oxford (1987), section 2.8): (2π/V) Σ_ab N_a N_b ∫_c^∞ V_ab r² dr, which depends on the volume alone. The default parameters are those of argon, ε = 0.0103236 eV (119.8 K) and σ = 3.405 Å
 //! (Rahman, Phys. Rev. 136, A405 (1964), rounds to 120 K and 3.4 Å).
 
 use std::collections::BTreeMap;
@@ -55,6 +56,8 @@ pub struct LennardJonesConfig {
     pub cutoff: Option<Length>,
     /// How the potential ends at the cutoff: "cut", "shifted" (energy) or "force-shifted" (energy and force).
     pub truncation: Truncation,
+    /// Whether the energy and pressure of a uniform fluid beyond the cutoff are added; with truncation "cut" in bulk cells alone.
+    pub long_range_correction: bool,
     /// Parameters of particular pairs of species, by names such as `Ar-Kr`; either order will do.
     pub pairs: BTreeMap<String, LennardJonesPair>,
 }
@@ -76,6 +79,7 @@ impl Default for LennardJonesConfig {
             sigma: Length::new(3.405),
             cutoff: None,
             truncation: Truncation::Shifted,
+            long_range_correction: false,
             pairs: BTreeMap::new(),
         }
     }
@@ -143,6 +147,7 @@ pub struct LennardJones {
     pairs: Vec<Pair>,
     cutoff: f64,
     truncation: Truncation,
+    long_range_correction: bool,
 }
 
 impl LennardJones {
@@ -167,6 +172,13 @@ impl LennardJones {
                 ));
             }
         }
+        if config.long_range_correction && (config.truncation != Truncation::Cut || !first_frame.cell.is_bulk()) {
+            return Err(AnalyticError::parameter(
+                NAME,
+                "long-range-correction",
+                "goes with truncation = \"cut\" in a cell that is periodic in all directions",
+            ));
+        }
         let listed = special.keys().flatten().copied();
         let species = SpeciesTable::new(first_frame.species.iter().copied().chain(listed));
         let kinds = species.kinds();
@@ -187,12 +199,26 @@ impl LennardJones {
             species,
             cutoff,
             truncation: config.truncation,
+            long_range_correction: config.long_range_correction,
         })
     }
 
     /// The distance in Å from which on atoms do not interact.
     pub fn cutoff(&self) -> f64 {
         self.cutoff
+    }
+
+    /// V times the energy of all pairs beyond the cutoff at uniform density, eV·Å³.
+    fn tail(&self, kinds: &[u8]) -> f64 {
+        let count = self.species.kinds().len();
+        let mut numbers = vec![0.0; count];
+        for kind in kinds {
+            numbers[usize::from(*kind)] += 1.0;
+        }
+        let beyond =
+            |pair: &Pair| pair.repulsion / (9.0 * self.cutoff.powi(9)) - pair.attraction / (3.0 * self.cutoff.powi(3));
+        let pairs = (0..count * count).map(|k| numbers[k / count] * numbers[k % count] * beyond(&self.pairs[k]));
+        2.0 * std::f64::consts::PI * pairs.sum::<f64>()
     }
 
     fn add_atom(&self, i: usize, structure: &Structure, kinds: &[u8], list: &NeighbourList, sums: &mut Sums) {
@@ -224,9 +250,19 @@ impl Potential for LennardJones {
         if !list.is_complete() {
             return no_labels(structure);
         }
-        sum_over_atoms(structure, GRAIN, |i, sums, (): &mut ()| {
+        let mut labels = sum_over_atoms(structure, GRAIN, |i, sums, (): &mut ()| {
             self.add_atom(i, structure, &kinds, list, sums);
-        })
+        });
+        if self.long_range_correction {
+            let volume = structure.cell.volume();
+            let energy = self.tail(&kinds) / volume;
+            labels.energy += energy;
+            // E ∝ 1/V: dE/dε = −E for each stretch.
+            for (k, row) in labels.stress.iter_mut().flatten().enumerate() {
+                row[k] -= energy / volume;
+            }
+        }
+        labels
     }
 }
 
@@ -235,6 +271,9 @@ impl Surface for LennardJones {
         let mut parameters = Parameters::new();
         parameters.number("cutoff", self.cutoff);
         parameters.text("truncation", self.truncation.name());
+        if self.long_range_correction {
+            parameters.text("long-range-correction", true);
+        }
         let kinds = self.species.kinds();
         for (a, first) in kinds.iter().enumerate() {
             for (b, second) in kinds.iter().enumerate().skip(a) {

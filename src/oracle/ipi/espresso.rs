@@ -7,7 +7,7 @@ use super::config::EspressoConfig;
 use super::pw_input::{PwInput, is_true};
 use super::recipe::{Recipe, RecipeError, RecipeFiles, identity, line_with, write};
 use super::socket::Listener;
-use crate::oracle::process::split_words;
+use crate::oracle::launch::command_line;
 use crate::structure::{Species, Structure};
 
 /// The shipped recipe: `slmc init` writes these files.
@@ -16,11 +16,50 @@ pub const RECIPE: &[(&str, &str)] = &[
     ("README.md", include_str!("../../../oracles/espresso/README.md")),
 ];
 /// The recipe's input.
-const INPUT: &str = "pw.in";
+pub(in crate::oracle) const INPUT: &str = "pw.in";
 /// Where Debian puts its pseudopotentials.
 const DEBIAN_PSEUDOPOTENTIALS: &str = "/usr/share/espresso/pseudo";
 /// The scratch folder of pw.x below the client's folder.
-const SCRATCH: &str = "scratch";
+pub(in crate::oracle) const SCRATCH: &str = "scratch";
+/// The name that pw.x gives its files there.
+pub(in crate::oracle) const PREFIX: &str = "slmc";
+/// One rung of the ladder of repairs.
+struct Repair {
+    /// What is said of it.
+    what: &'static str,
+    /// What is set in &electrons, on top of the rungs before.
+    settings: &'static [(&'static str, &'static str)],
+    /// By how much the user's number of iterations grows.
+    patience: u64,
+}
+/// The ladder of repairs for a calculation that did not converge. Nothing of this changes the solution.
+const REPAIRS: [Repair; 3] = [
+    Repair {
+        what: "less mixing (mixing_beta 0.3), three times the iterations",
+        settings: &[("mixing_beta", "0.3")],
+        patience: 3,
+    },
+    Repair {
+        what: "local Thomas-Fermi mixing, random starting wavefunctions",
+        settings: &[
+            ("mixing_mode", "'local-TF'"),
+            ("mixing_beta", "0.2"),
+            ("startingwfc", "'atomic+random'"),
+        ],
+        patience: 3,
+    },
+    Repair {
+        what: "diagonalisation by conjugate gradients, little plain mixing (mixing_beta 0.1), five times the iterations",
+        settings: &[
+            ("mixing_mode", "'plain'"),
+            ("mixing_beta", "0.1"),
+            ("diagonalization", "'cg'"),
+        ],
+        patience: 5,
+    },
+];
+/// The most iterations of pw.x where the input does not say.
+const ITERATIONS: u64 = 100;
 
 /// Entries that choose only what is written, or the path to the solution, or that slmc fills in: not the surface.
 const NOT_THE_SURFACE: &[(&str, &[&str])] = &[
@@ -73,8 +112,8 @@ const NOT_THE_SURFACE: &[(&str, &[&str])] = &[
 ];
 
 /// The recipe of `[oracle.espresso]`.
-pub(super) struct EspressoRecipe {
-    config: EspressoConfig,
+pub(in crate::oracle) struct EspressoRecipe {
+    pub(in crate::oracle) config: EspressoConfig,
     files: RecipeFiles,
     input: PwInput,
     folders: Vec<PathBuf>,
@@ -88,7 +127,7 @@ struct Kind {
 }
 
 impl EspressoRecipe {
-    pub(super) fn new(config: &EspressoConfig, config_dir: &Path) -> Result<Self, RecipeError> {
+    pub(in crate::oracle) fn new(config: &EspressoConfig, config_dir: &Path) -> Result<Self, RecipeError> {
         let built_in = (EspressoConfig::default().recipe, RECIPE);
         let files = RecipeFiles::find(&config.recipe, config_dir, Some((&built_in.0, built_in.1)))?;
         let input = PwInput::parse(files.text(INPUT)?).map_err(|problem| RecipeError::content(INPUT, problem))?;
@@ -178,6 +217,69 @@ impl EspressoRecipe {
         Ok((kinds, folder))
     }
 
+    /// The input for a structure, with the rungs of the ladder up to `repair` applied.
+    pub(in crate::oracle) fn fill(&self, structure: &Structure, repair: usize) -> Result<PwInput, RecipeError> {
+        if !structure.cell.is_bulk() {
+            return Err(RecipeError::Structure(
+                "pw.x needs a cell that is periodic in all three directions: give free directions a vacuum and pbc=\"T T T\""
+                    .to_owned(),
+            ));
+        }
+        let (kinds, pseudopotentials) = self.kinds(structure)?;
+        let mut input = self.input.clone();
+        let control = [
+            ("calculation", "'scf'".to_owned()),
+            ("tprnfor", ".true.".to_owned()),
+            ("tstress", ".true.".to_owned()),
+            ("outdir", format!("'./{SCRATCH}/'")),
+            ("prefix", format!("'{PREFIX}'")),
+            ("restart_mode", "'from_scratch'".to_owned()),
+            ("pseudo_dir", quoted(&pseudopotentials)),
+        ];
+        for (key, value) in control {
+            input.set("control", key, value);
+        }
+        input.remove("system", |key| {
+            key.starts_with("celldm") || ["a", "b", "c", "cosab", "cosac", "cosbc"].contains(&key)
+        });
+        input.set("system", "ibrav", "0");
+        input.set("system", "nat", structure.len().to_string());
+        input.set("system", "ntyp", kinds.len().to_string());
+        input.set("system", "nosym", ".true.");
+        if self.input.get("electrons", "conv_thr").is_none() && !input.namelists.iter().any(|l| l.name == "electrons") {
+            input.namelists.push(super::pw_input::Namelist {
+                name: "electrons".to_owned(),
+                entries: Vec::new(),
+            });
+        }
+        let line = |kind: &Kind| format!("{} {} {}", kind.species, kind.mass, kind.file);
+        input.set_card("ATOMIC_SPECIES", "", kinds.iter().map(line).collect());
+        let in_bohr = |v: &[f64; 3]| {
+            let [x, y, z] = v.map(|component| component / crate::units::BOHR);
+            format!("{x:.15} {y:.15} {z:.15}")
+        };
+        let vectors = structure.cell.vectors().iter().map(in_bohr).collect();
+        input.set_card("CELL_PARAMETERS", "bohr", vectors);
+        let atoms = structure.species.iter().zip(&structure.positions);
+        let lines = atoms.map(|(species, position)| format!("{species} {}", in_bohr(position)));
+        input.set_card("ATOMIC_POSITIONS", "bohr", lines.collect());
+        for rung in REPAIRS.iter().take(repair) {
+            for (key, value) in rung.settings {
+                input.set("electrons", key, *value);
+            }
+            let iterations = self.input.get("electrons", "electron_maxstep");
+            let iterations = iterations.and_then(|text| text.parse().ok()).unwrap_or(ITERATIONS);
+            let more = iterations.saturating_mul(rung.patience);
+            input.set("electrons", "electron_maxstep", more.to_string());
+        }
+        Ok(input)
+    }
+
+    /// What rung `repair` changes, from 1.
+    pub(in crate::oracle) fn repair(repair: usize) -> Option<&'static str> {
+        Some(REPAIRS.get(repair.checked_sub(1)?)?.what)
+    }
+
     /// What could be written for an element, for a message.
     fn candidates(&self, species: Species) -> String {
         for folder in &self.folders {
@@ -198,6 +300,12 @@ impl EspressoRecipe {
         }
         format!("none was found in {}", list(&self.folders))
     }
+}
+
+/// The version in the line `Program PWSCF v.7.2 starts on ...`.
+pub(in crate::oracle) fn version_of(line: &str) -> Option<String> {
+    let version = line.split_once("Program ")?.1.split(" starts").next()?;
+    Some(version.trim().to_owned())
 }
 
 fn list(folders: &[PathBuf]) -> String {
@@ -237,55 +345,21 @@ fn quoted(path: &Path) -> String {
 }
 
 impl Recipe for EspressoRecipe {
-    fn prepare(&self, structure: &Structure, folder: &Path, listener: &Listener) -> Result<Vec<String>, RecipeError> {
-        if !structure.cell.is_bulk() {
-            return Err(RecipeError::Structure(
-                "pw.x needs a cell that is periodic in all three directions: give free directions a vacuum and pbc=\"T T T\""
-                    .to_owned(),
-            ));
-        }
-        let (kinds, pseudopotentials) = self.kinds(structure)?;
-        let mut input = self.input.clone();
-        let control = [
-            ("calculation", "'scf'".to_owned()),
-            ("tprnfor", ".true.".to_owned()),
-            ("tstress", ".true.".to_owned()),
-            ("outdir", format!("'./{SCRATCH}/'")),
-            ("pseudo_dir", quoted(&pseudopotentials)),
-        ];
-        for (key, value) in control {
-            input.set("control", key, value);
-        }
-        input.remove("system", |key| {
-            key.starts_with("celldm") || ["a", "b", "c", "cosab", "cosac", "cosbc"].contains(&key)
-        });
-        input.set("system", "ibrav", "0");
-        input.set("system", "nat", structure.len().to_string());
-        input.set("system", "ntyp", kinds.len().to_string());
-        input.set("system", "nosym", ".true.");
-        if self.input.get("electrons", "conv_thr").is_none() && !input.namelists.iter().any(|l| l.name == "electrons") {
-            input.namelists.push(super::pw_input::Namelist {
-                name: "electrons".to_owned(),
-                entries: Vec::new(),
-            });
-        }
-        let line = |kind: &Kind| format!("{} {} {}", kind.species, kind.mass, kind.file);
-        input.set_card("ATOMIC_SPECIES", "", kinds.iter().map(line).collect());
-        let in_bohr = |v: &[f64; 3]| {
-            let [x, y, z] = v.map(|component| component / crate::units::BOHR);
-            format!("{x:.15} {y:.15} {z:.15}")
-        };
-        let vectors = structure.cell.vectors().iter().map(in_bohr).collect();
-        input.set_card("CELL_PARAMETERS", "bohr", vectors);
-        let atoms = structure.species.iter().zip(&structure.positions);
-        let lines = atoms.map(|(species, position)| format!("{species} {}", in_bohr(position)));
-        input.set_card("ATOMIC_POSITIONS", "bohr", lines.collect());
+    fn prepare(
+        &self,
+        structure: &Structure,
+        folder: &Path,
+        listener: &Listener,
+        repair: usize,
+    ) -> Result<Vec<String>, RecipeError> {
+        let input = self.fill(structure, repair)?;
         write(&folder.join(INPUT), input.write())?;
-        let mut words = split_words(&self.config.launch)?;
-        words.extend(split_words(&self.config.command)?);
-        words.extend(["-in", INPUT, "--ipi"].map(str::to_owned));
-        words.push(format!("{}:UNIX", listener.name()));
-        Ok(words)
+        let address = match listener.host_and_port() {
+            Some((host, port)) => format!("{host}:{port}"),
+            None => format!("{}:UNIX", listener.name()),
+        };
+        let command = format!("{} -in {INPUT} --ipi {address}", self.config.command);
+        Ok(command_line(&self.config.launch, &command)?)
     }
 
     /// The plane waves belong to the cell of the launch, so that another cell needs another launch: else an energy would
@@ -296,11 +370,26 @@ impl Recipe for EspressoRecipe {
 
     fn version(&self, folder: &Path) -> Option<String> {
         let line = line_with(&folder.join("stdout"), "Program PWSCF")?;
-        let version = line.split_once("Program ")?.1.split(" starts").next()?;
-        Some(version.trim().to_owned())
+        version_of(&line)
+    }
+
+    fn repair(&self, repair: usize) -> Option<&'static str> {
+        Self::repair(repair)
     }
 
     fn surface(&self, structure: &Structure) -> Result<BTreeMap<String, String>, RecipeError> {
+        self.surface_of(structure)
+    }
+
+    fn clean(&self, folder: &Path) {
+        // Scratch that cannot be removed harms nobody.
+        let _ = std::fs::remove_dir_all(folder.join(SCRATCH));
+    }
+}
+
+impl EspressoRecipe {
+    /// What defines the surface, but for the version.
+    pub(in crate::oracle) fn surface_of(&self, structure: &Structure) -> Result<BTreeMap<String, String>, RecipeError> {
         let mut entries = BTreeMap::from([("code".to_owned(), "pw.x".to_owned())]);
         for list in &self.input.namelists {
             let left_out = NOT_THE_SURFACE.iter().find(|(name, _)| *name == list.name);
@@ -328,11 +417,6 @@ impl Recipe for EspressoRecipe {
             entries.insert(format!("pseudopotential {}", kind.species), value);
         }
         Ok(entries)
-    }
-
-    fn clean(&self, folder: &Path) {
-        // Scratch that cannot be removed harms nobody.
-        let _ = std::fs::remove_dir_all(folder.join(SCRATCH));
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::config::IpiConfig;
 use super::recipe::{Recipe, RecipeError, RecipeFiles, fill_in, identity, line_with, write};
 use super::socket::Listener;
-use crate::oracle::process::split_words;
+use crate::oracle::launch::command_line;
 use crate::structure::Structure;
 
 /// The structure's file in the client's folder.
@@ -38,13 +38,18 @@ impl GenericRecipe {
 }
 
 impl Recipe for GenericRecipe {
-    fn prepare(&self, structure: &Structure, folder: &Path, listener: &Listener) -> Result<Vec<String>, RecipeError> {
-        let words = split_words(&self.config.command)?;
-        if words.is_empty() {
+    fn prepare(
+        &self,
+        structure: &Structure,
+        folder: &Path,
+        listener: &Listener,
+        _: usize,
+    ) -> Result<Vec<String>, RecipeError> {
+        if self.config.command.trim().is_empty() {
             return Ok(Vec::new());
         }
         let workdir = folder.display().to_string();
-        let (host, port) = listener.host_and_port();
+        let (host, port) = listener.host_and_port().unwrap_or(("localhost".to_owned(), 0));
         let port = port.to_string();
         let values = [
             ("socket", listener.name()),
@@ -65,8 +70,8 @@ impl Recipe for GenericRecipe {
                 }
             }
         }
-        let launch = split_words(&self.config.launch)?;
-        Ok(launch.iter().chain(&words).map(|word| fill_in(word, &values)).collect())
+        let words = command_line(&self.config.launch, &self.config.command)?;
+        Ok(words.iter().map(|word| fill_in(word, &values)).collect())
     }
 
     fn version(&self, folder: &Path) -> Option<String> {
@@ -94,7 +99,7 @@ fn has_extension_in(name: &str) -> bool {
 }
 
 /// The structure for clients that need one to start from: one frame of extended XYZ.
-fn extended_xyz(structure: &Structure) -> String {
+pub(super) fn extended_xyz(structure: &Structure) -> String {
     let lattice: Vec<String> = structure.cell.vectors().iter().flatten().map(f64::to_string).collect();
     let periodic = structure.cell.periodic().map(|p| if p { "T" } else { "F" });
     let mut text = format!(

@@ -8,7 +8,7 @@ use super::config::LammpsConfig;
 use super::frame::Frame;
 use super::recipe::{Recipe, RecipeError, RecipeFiles, fill_in, identity, line_with, write};
 use super::socket::Listener;
-use crate::oracle::process::split_words;
+use crate::oracle::launch::command_line;
 use crate::structure::Structure;
 
 /// The shipped recipe, Stillinger–Weber silicon: `slmc init` writes these files.
@@ -46,8 +46,10 @@ impl LammpsRecipe {
             files,
         };
         let script = recipe.files.text(INPUT)?;
-        for placeholder in ["{socket}", "{data}"] {
-            if !script.contains(placeholder) {
+        // A script with `{socket} 12345 unix` works, too, as long as no TCP is asked for.
+        let has_address = script.contains("{address}") || (config.tcp.is_empty() && script.contains("{socket}"));
+        for (placeholder, found) in [("{address}", has_address), ("{data}", script.contains("{data}"))] {
+            if !found {
                 return Err(RecipeError::content(
                     INPUT,
                     format!("must hold the placeholder {placeholder}, as the shipped recipe does"),
@@ -80,7 +82,13 @@ impl LammpsRecipe {
 }
 
 impl Recipe for LammpsRecipe {
-    fn prepare(&self, structure: &Structure, folder: &Path, listener: &Listener) -> Result<Vec<String>, RecipeError> {
+    fn prepare(
+        &self,
+        structure: &Structure,
+        folder: &Path,
+        listener: &Listener,
+        _: usize,
+    ) -> Result<Vec<String>, RecipeError> {
         if !structure.cell.is_bulk() {
             return Err(RecipeError::Structure(
                 "LAMMPS over a socket needs a cell that is periodic in all three directions: give free directions a vacuum"
@@ -89,7 +97,12 @@ impl Recipe for LammpsRecipe {
         }
         let elements: Vec<&str> = structure.elements().iter().map(|species| species.symbol()).collect();
         let elements = elements.join(" ");
+        let address = match listener.host_and_port() {
+            Some((host, port)) => format!("{host} {port}"),
+            None => format!("{} 12345 unix", listener.name()),
+        };
         let values = [
+            ("address", address.as_str()),
             ("socket", listener.name()),
             ("data", DATA),
             ("elements", elements.as_str()),
@@ -105,10 +118,8 @@ impl Recipe for LammpsRecipe {
             }
         }
         write(&folder.join(DATA), data_file(structure))?;
-        let mut words = split_words(&self.config.launch)?;
-        words.extend(split_words(&self.config.command)?);
-        words.extend(["-in", INPUT, "-log", "none"].map(str::to_owned));
-        Ok(words)
+        let command = format!("{} -in {INPUT} -log none", self.config.command);
+        Ok(command_line(&self.config.launch, &command)?)
     }
 
     fn version(&self, folder: &Path) -> Option<String> {

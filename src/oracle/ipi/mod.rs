@@ -1,14 +1,18 @@
 //! Exact labels from any code behind an i-PI socket: launches the client, speaks with it, watches its output, drops it
 //! when it misbehaves and launches it anew.
 
+mod ase;
+mod client;
 mod config;
-mod espresso;
+pub(in crate::oracle) mod cp2k;
+mod cp2k_input;
+pub(in crate::oracle) mod espresso;
 mod frame;
 mod generic;
 mod lammps;
 mod protocol;
-mod pw_input;
-mod recipe;
+pub(in crate::oracle) mod pw_input;
+pub(in crate::oracle) mod recipe;
 mod server;
 mod socket;
 mod watch;
@@ -17,7 +21,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-pub use config::{EspressoConfig, IpiConfig, LammpsConfig};
+pub use ase::RECIPE as ASE_RECIPE;
+pub use client::{ClientError, Elements, ServerAddress, ServerConnection, serve};
+pub use config::{AseConfig, Cp2kConfig, EspressoConfig, IpiConfig, LammpsConfig, Mode};
+pub use cp2k::RECIPE as CP2K_RECIPE;
 pub use espresso::RECIPE as ESPRESSO_RECIPE;
 pub use lammps::RECIPE as LAMMPS_RECIPE;
 pub use recipe::RecipeError;
@@ -31,6 +38,7 @@ const LONGEST_WAIT: f64 = 1e9;
 
 /// What the exchange needs to know, whatever the client.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of a client by itself")]
 struct Settings {
     name: &'static str,
     start_timeout: Duration,
@@ -45,6 +53,8 @@ struct Settings {
     hartree: f64,
     socket: String,
     tcp: String,
+    /// Whether a calculation starts from what the client's last one left behind.
+    keeps_memory: bool,
 }
 
 /// Any i-PI client (`[oracle.ipi]`). `worker_dir` is this worker's own folder, made when needed; `config_dir` is the folder
@@ -72,6 +82,7 @@ pub fn open(
         hartree: config.hartree.value(),
         socket: config.socket.clone(),
         tcp: config.tcp.clone(),
+        keeps_memory: config.keeps_memory && !config.command.trim().is_empty(),
     };
     let launch = !config.command.trim().is_empty();
     IpiOracle::new(settings, Box::new(recipe), first_frame, worker_dir, launch)
@@ -102,7 +113,8 @@ pub fn open_espresso(
         bohr: crate::units::BOHR,
         hartree: crate::units::HARTREE,
         socket: String::new(),
-        tcp: String::new(),
+        tcp: config.tcp.clone(),
+        keeps_memory: true,
     };
     IpiOracle::new(settings, Box::new(recipe), first_frame, worker_dir, true)
 }
@@ -129,16 +141,74 @@ pub fn open_lammps(
         bohr: lammps::BOHR,
         hartree: recipe.hartree().map_err(|e| fatal(name, &e))?,
         socket: String::new(),
-        tcp: String::new(),
+        tcp: config.tcp.clone(),
+        keeps_memory: false,
     };
     IpiOracle::new(settings, Box::new(recipe), first_frame, worker_dir, true)
 }
 
-fn wait(duration: crate::units::Duration) -> Duration {
+/// CP2K (`[oracle.cp2k]` with `mode = "socket"`); arguments as for [`open`].
+pub fn open_cp2k(
+    config: &Cp2kConfig,
+    first_frame: &Structure,
+    worker_dir: &Path,
+    config_dir: &Path,
+) -> Result<IpiOracle, OracleError> {
+    let name = "cp2k";
+    let recipe = cp2k::Cp2kRecipe::new(config, config_dir).map_err(|e| fatal(name, &e))?;
+    let settings = Settings {
+        name,
+        start_timeout: wait(config.start_timeout),
+        timeout: wait(config.timeout),
+        environment: recipe.environment(),
+        // Over the socket CP2K hands back unconverged energies as if nothing had happened.
+        unconverged_patterns: cp2k::UNCONVERGED.map(str::to_owned).to_vec(),
+        converged_pattern: recipe.converged_pattern().to_owned(),
+        translation_invariant: true,
+        triangular_cell: false,
+        wrap_positions: false,
+        bohr: crate::units::BOHR,
+        hartree: crate::units::HARTREE,
+        socket: String::new(),
+        tcp: config.tcp.clone(),
+        keeps_memory: true,
+    };
+    IpiOracle::new(settings, Box::new(recipe), first_frame, worker_dir, true)
+}
+
+/// An ASE calculator (`[oracle.ase]`); arguments as for [`open`].
+pub fn open_ase(
+    config: &AseConfig,
+    first_frame: &Structure,
+    worker_dir: &Path,
+    config_dir: &Path,
+) -> Result<IpiOracle, OracleError> {
+    let name = "ase";
+    let recipe = ase::AseRecipe::new(config, config_dir).map_err(|e| fatal(name, &e))?;
+    let settings = Settings {
+        name,
+        start_timeout: wait(config.start_timeout),
+        timeout: wait(config.timeout),
+        environment: config.environment.clone(),
+        unconverged_patterns: vec![ase::UNCONVERGED.to_owned()],
+        converged_pattern: String::new(),
+        translation_invariant: config.translation_invariant,
+        triangular_cell: false,
+        wrap_positions: false,
+        bohr: crate::units::BOHR,
+        hartree: crate::units::HARTREE,
+        socket: String::new(),
+        tcp: config.tcp.clone(),
+        keeps_memory: config.keeps_memory,
+    };
+    IpiOracle::new(settings, Box::new(recipe), first_frame, worker_dir, true)
+}
+
+pub(in crate::oracle) fn wait(duration: crate::units::Duration) -> Duration {
     Duration::from_secs_f64(duration.value().clamp(0.0, LONGEST_WAIT))
 }
 
-fn fatal(oracle: &str, reason: &dyn std::error::Error) -> OracleError {
+pub(in crate::oracle) fn fatal(oracle: &str, reason: &dyn std::error::Error) -> OracleError {
     OracleError::Fatal {
         oracle: oracle.to_owned(),
         reason: reason.to_string(),

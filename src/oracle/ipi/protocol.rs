@@ -266,6 +266,6 @@ impl Connection {
 }
 
 /// A header without its padding, fit for a message.
-fn trimmed(header: &[u8]) -> String {
+pub(super) fn trimmed(header: &[u8]) -> String {
     String::from_utf8_lossy(header).trim_end().to_owned()
 }

@@ -31,29 +31,29 @@ const NAMELISTS: [&str; 8] = [
 
 /// A namelist: its name and its assignments, keys in lower case without blanks, values as written.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Namelist {
-    pub(super) name: String,
-    pub(super) entries: Vec<(String, String)>,
+pub(in crate::oracle) struct Namelist {
+    pub(in crate::oracle) name: String,
+    pub(in crate::oracle) entries: Vec<(String, String)>,
 }
 
 /// A card: its name, what follows it on the line, and its lines without comments.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Card {
-    pub(super) name: String,
-    pub(super) option: String,
-    pub(super) lines: Vec<String>,
+pub(in crate::oracle) struct Card {
+    pub(in crate::oracle) name: String,
+    pub(in crate::oracle) option: String,
+    pub(in crate::oracle) lines: Vec<String>,
 }
 
 /// A whole input.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct PwInput {
-    pub(super) namelists: Vec<Namelist>,
-    pub(super) cards: Vec<Card>,
+pub(in crate::oracle) struct PwInput {
+    pub(in crate::oracle) namelists: Vec<Namelist>,
+    pub(in crate::oracle) cards: Vec<Card>,
 }
 
 impl PwInput {
     /// Reads an input; the error says what cannot be read.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::oracle) fn parse(text: &str) -> Result<Self, String> {
         let mut input = Self::default();
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
@@ -101,14 +101,14 @@ impl PwInput {
     }
 
     /// A value of a namelist, as written.
-    pub(super) fn get(&self, namelist: &str, key: &str) -> Option<&str> {
+    pub(in crate::oracle) fn get(&self, namelist: &str, key: &str) -> Option<&str> {
         let list = self.namelists.iter().find(|list| list.name == namelist)?;
         let entry = list.entries.iter().rev().find(|(name, _)| name == key)?;
         Some(&entry.1)
     }
 
     /// Sets a value, making the namelist where there is none.
-    pub(super) fn set(&mut self, namelist: &str, key: &str, value: impl Into<String>) {
+    pub(in crate::oracle) fn set(&mut self, namelist: &str, key: &str, value: impl Into<String>) {
         self.remove(namelist, |name| name == key);
         let index = self.namelists.iter().position(|list| list.name == namelist);
         let index = index.unwrap_or_else(|| {
@@ -122,19 +122,19 @@ impl PwInput {
     }
 
     /// Removes the entries of a namelist whose key `matches`.
-    pub(super) fn remove(&mut self, namelist: &str, matches: impl Fn(&str) -> bool) {
+    pub(in crate::oracle) fn remove(&mut self, namelist: &str, matches: impl Fn(&str) -> bool) {
         for list in self.namelists.iter_mut().filter(|list| list.name == namelist) {
             list.entries.retain(|(key, _)| !matches(key));
         }
     }
 
     /// A card by name.
-    pub(super) fn card(&self, name: &str) -> Option<&Card> {
+    pub(in crate::oracle) fn card(&self, name: &str) -> Option<&Card> {
         self.cards.iter().find(|card| card.name == name)
     }
 
     /// Puts a card in the place of any of the same name.
-    pub(super) fn set_card(&mut self, name: &str, option: &str, lines: Vec<String>) {
+    pub(in crate::oracle) fn set_card(&mut self, name: &str, option: &str, lines: Vec<String>) {
         self.cards.retain(|card| card.name != name);
         self.cards.push(Card {
             name: name.to_owned(),
@@ -144,7 +144,7 @@ impl PwInput {
     }
 
     /// The input as pw.x reads it.
-    pub(super) fn write(&self) -> String {
+    pub(in crate::oracle) fn write(&self) -> String {
         let mut text = String::new();
         let mut lists: Vec<&Namelist> = self.namelists.iter().collect();
         lists.sort_by_key(|list| NAMELISTS.iter().position(|name| *name == list.name));
@@ -167,7 +167,7 @@ impl PwInput {
 }
 
 /// A Fortran logical: `.true.`, `.T.`, `T`, ...
-pub(super) fn is_true(value: &str) -> bool {
+pub(in crate::oracle) fn is_true(value: &str) -> bool {
     value.trim_start_matches('.').to_lowercase().starts_with('t')
 }
 

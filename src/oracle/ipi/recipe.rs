@@ -55,7 +55,7 @@ pub enum RecipeError {
 }
 
 impl RecipeError {
-    pub(super) fn content(file: &str, problem: impl Into<String>) -> Self {
+    pub(in crate::oracle) fn content(file: &str, problem: impl Into<String>) -> Self {
         Self::Content {
             file: file.to_owned(),
             problem: problem.into(),
@@ -65,9 +65,21 @@ impl RecipeError {
 
 /// What differs from client to client: its input files, its command line and its identity.
 pub(super) trait Recipe: Send {
-    /// Writes the input files for a structure into a fresh folder and returns the command line; no words where slmc only
-    /// waits for a client.
-    fn prepare(&self, structure: &Structure, folder: &Path, listener: &Listener) -> Result<Vec<String>, RecipeError>;
+    /// Writes the input files for a structure into a fresh folder, with the rung `repair` of the ladder of repairs applied, and
+    /// returns the command line; no words where slmc only waits for a client.
+    fn prepare(
+        &self,
+        structure: &Structure,
+        folder: &Path,
+        listener: &Listener,
+        repair: usize,
+    ) -> Result<Vec<String>, RecipeError>;
+
+    /// What rung `repair` of the ladder changes, from 1; `None` past its end. A repair may change the path to the solution and
+    /// never the surface.
+    fn repair(&self, _repair: usize) -> Option<&'static str> {
+        None
+    }
 
     /// Whether a client launched for one structure may label another.
     fn serves(&self, launched_for: &Structure, structure: &Structure) -> bool {
@@ -86,18 +98,18 @@ pub(super) trait Recipe: Send {
 
 /// The files of a recipe, by name, in order of name.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct RecipeFiles {
+pub(in crate::oracle) struct RecipeFiles {
     /// Where they come from, for messages.
-    pub(super) source: String,
+    pub(in crate::oracle) source: String,
     /// The folder, unless they are built in.
-    pub(super) folder: Option<PathBuf>,
-    pub(super) files: BTreeMap<String, Vec<u8>>,
+    pub(in crate::oracle) folder: Option<PathBuf>,
+    pub(in crate::oracle) files: BTreeMap<String, Vec<u8>>,
 }
 
 impl RecipeFiles {
     /// The folder `name` below the current folder or else below `beside`; else the built-in files, where the name is
     /// theirs.
-    pub(super) fn find(
+    pub(in crate::oracle) fn find(
         name: &str,
         beside: &Path,
         built_in: Option<(&str, &[(&str, &str)])>,
@@ -148,7 +160,7 @@ impl RecipeFiles {
     }
 
     /// A text file of the recipe.
-    pub(super) fn text(&self, name: &str) -> Result<&str, RecipeError> {
+    pub(in crate::oracle) fn text(&self, name: &str) -> Result<&str, RecipeError> {
         let bytes = self.files.get(name).ok_or_else(|| RecipeError::NoFile {
             folder: self.source.clone(),
             file: name.to_owned(),
@@ -158,7 +170,7 @@ impl RecipeFiles {
 }
 
 /// Writes a file, naming it where that fails.
-pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), RecipeError> {
+pub(in crate::oracle) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), RecipeError> {
     std::fs::write(path, bytes).map_err(|source| RecipeError::Io {
         path: path.to_owned(),
         source,
@@ -166,7 +178,7 @@ pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), RecipeEr
 }
 
 /// Replaces `{name}` by its value; `${name}` is left to the client's own language.
-pub(super) fn fill_in(template: &str, values: &[(&str, &str)]) -> String {
+pub(in crate::oracle) fn fill_in(template: &str, values: &[(&str, &str)]) -> String {
     let mut text = String::new();
     let mut rest = template;
     while let Some(position) = rest.find('{') {
@@ -191,12 +203,12 @@ pub(super) fn fill_in(template: &str, values: &[(&str, &str)]) -> String {
 }
 
 /// The short identity of a file's bytes for fingerprints.
-pub(super) fn identity(bytes: &[u8]) -> String {
+pub(in crate::oracle) fn identity(bytes: &[u8]) -> String {
     format!("crc32 {:08x}, {} bytes", crc32fast::hash(bytes), bytes.len())
 }
 
 /// The first line of a client's standard output that holds `pattern`, waited for briefly.
-pub(super) fn line_with(path: &Path, pattern: &str) -> Option<String> {
+pub(in crate::oracle) fn line_with(path: &Path, pattern: &str) -> Option<String> {
     let start = std::time::Instant::now();
     while start.elapsed() < std::time::Duration::from_secs(2) {
         let text = std::fs::read(path).unwrap_or_default();

@@ -2,6 +2,7 @@
 //! when it misbehaves.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::frame::{self, Frame};
@@ -14,7 +15,7 @@ use super::watch::{LogWatch, Verdict};
 use super::{Settings, fatal};
 use crate::linear::{Vec3, scale, sub};
 use crate::oracle::process::{ProcessError, ProcessGroup};
-use crate::oracle::{Fingerprint, JobDir, Labels, Oracle, OracleError};
+use crate::oracle::{Fingerprint, JobDir, Labels, Note, Oracle, OracleError};
 use crate::structure::{Cell, Structure};
 
 /// How long a client may take to leave after EXIT before its process group is ended.
@@ -41,13 +42,20 @@ pub struct IpiOracle {
     recipe: Box<dyn Recipe>,
     worker_dir: PathBuf,
     client: Option<Client>,
-    /// The listener that stays open where slmc waits for clients it did not launch.
-    standing: Option<Listener>,
+    /// The listener that stays open where slmc waits for clients it did not launch; workers at one address share it.
+    standing: Option<Arc<Listener>>,
     launches: usize,
     chain: usize,
     /// Launches in a row that ended before the client called, while none ever had.
     failed_starts: usize,
     fingerprint: Fingerprint,
+    /// The rung of the ladder of repairs that the next client is launched with.
+    repair: usize,
+    /// Whether the running client has answered before.
+    answered: bool,
+    /// Whether the last label came from such a client.
+    was_warm: bool,
+    notes: Vec<Note>,
 }
 
 impl std::fmt::Debug for IpiOracle {
@@ -79,11 +87,15 @@ impl IpiOracle {
             chain: 0,
             failed_starts: 0,
             fingerprint: Fingerprint::default(),
+            repair: 0,
+            answered: false,
+            was_warm: false,
+            notes: Vec::new(),
         };
         if launch {
             oracle.client = Some(oracle.start(first_frame)?);
         } else {
-            oracle.standing = Some(oracle.listen()?);
+            oracle.standing = Some(oracle.wait_for_clients()?);
         }
         oracle.update_fingerprint(first_frame)?;
         Ok(oracle)
@@ -106,7 +118,7 @@ impl IpiOracle {
     /// The name clients call: the part of the UNIX socket's file name after `/tmp/ipi_`, or host:port; only where slmc
     /// waits for clients that somebody else starts.
     pub fn waits_at(&self) -> Option<&str> {
-        self.standing.as_ref().map(Listener::name)
+        self.standing.as_ref().map(|listener| listener.name())
     }
 
     /// The process identifier of the launched client, if one runs.
@@ -122,14 +134,35 @@ impl IpiOracle {
         }
     }
 
-    fn listen(&self) -> Result<Listener, OracleError> {
+    fn listener(&self) -> std::io::Result<Listener> {
         let Settings { socket, tcp, .. } = &self.settings;
-        let listener = match (tcp.as_str(), socket.as_str()) {
+        match (tcp.as_str(), socket.as_str()) {
             ("", "") => Listener::fresh(),
             ("", name) => Listener::named(name),
             (address, _) => Listener::tcp(address),
+        }
+    }
+
+    /// A listener for the one client that is about to be launched.
+    fn listen(&self) -> Result<Listener, OracleError> {
+        self.listener().map_err(|error| self.cannot_listen(&error))
+    }
+
+    /// The listener for clients that somebody else starts: one for all workers, where its address is not a fresh one.
+    fn wait_for_clients(&self) -> Result<Arc<Listener>, OracleError> {
+        let Settings { socket, tcp, .. } = &self.settings;
+        let fresh = (tcp.is_empty() && socket.is_empty()) || tcp.ends_with(":0");
+        let listener = if fresh {
+            self.listener().map(Arc::new)
+        } else {
+            Listener::shared(&format!("{tcp} {socket}"), || self.listener())
         };
-        listener.map_err(|error| OracleError::Fatal {
+        listener.map_err(|error| self.cannot_listen(&error))
+    }
+
+    fn cannot_listen(&self, error: &std::io::Error) -> OracleError {
+        let Settings { socket, tcp, .. } = &self.settings;
+        OracleError::Fatal {
             oracle: self.settings.name.to_owned(),
             reason: match (tcp.as_str(), socket.as_str()) {
                 ("", name) => format!(
@@ -137,7 +170,7 @@ impl IpiOracle {
                 ),
                 (address, _) => format!("cannot listen on {address}: {error}; port 0 takes a free one"),
             },
-        })
+        }
     }
 
     /// A folder for one launch that nobody has used.
@@ -174,7 +207,7 @@ impl IpiOracle {
         let name = self.settings.name;
         let words = self
             .recipe
-            .prepare(structure, &folder, &listener)
+            .prepare(structure, &folder, &listener, self.repair)
             .map_err(|e| fatal(name, &e))?;
         let process = ProcessGroup::start(&words, &folder, &self.settings.environment).map_err(|e: ProcessError| {
             if e.is_permanent() {
@@ -252,6 +285,7 @@ impl IpiOracle {
     /// Says goodbye to the client and ends its process group. Returns its exit status and last words, where slmc launched
     /// it.
     fn dismiss(&mut self, patience: Duration) -> String {
+        self.answered = false;
         let Some(mut client) = self.client.take() else {
             return String::new();
         };
@@ -328,11 +362,13 @@ impl IpiOracle {
         connection.forces(structure.len(), deadline)
     }
 
-    /// The answer in slmc's units and frame. The virial is −dE/dε, so that the stress is −virial/V.
+    /// The answer in slmc's units and frame. The virial is −dE/dε, so that the stress is −virial/V. A virial of nothing but zeros
+    /// comes from a client that calculates none.
     fn labels(&self, answer: &Answer, frame: &Frame, structure: &Structure) -> Labels {
         let Settings { bohr, hartree, .. } = self.settings;
         let forces = answer.forces.iter().map(|f| scale(hartree / bohr, frame.back(*f)));
-        let stress = structure.cell.is_bulk().then(|| {
+        let has_stress = structure.cell.is_bulk() && answer.virial.iter().flatten().any(|x| *x != 0.0);
+        let stress = has_stress.then(|| {
             let virial = frame::symmetric(&answer.virial);
             let factor = -hartree / structure.cell.volume();
             frame.tensor_back(&virial).map(|row| scale(factor, row))
@@ -381,6 +417,8 @@ impl IpiOracle {
                 if !labels.is_finite() {
                     return Err(self.transient("the client answered with numbers that are not finite"));
                 }
+                self.was_warm = self.settings.keeps_memory && self.answered;
+                self.answered = true;
                 Ok(labels)
             }
             Err(error) => match log.and_then(LogWatch::complaint) {
@@ -416,31 +454,54 @@ fn reason(error: &OracleError) -> &str {
     match error {
         OracleError::Transient { reason, .. }
         | OracleError::Unphysical { reason, .. }
-        | OracleError::Fatal { reason, .. } => reason,
+        | OracleError::Fatal { reason, .. }
+        | OracleError::SeveralSolutions { reason, .. } => reason,
+    }
+}
+
+impl IpiOracle {
+    /// One label; whatever goes wrong, the next attempt meets a new client: nothing of this one is believed.
+    fn attempt(&mut self, structure: &Structure) -> Result<Labels, OracleError> {
+        self.label_once(structure).map_err(|mut error| {
+            let last_words = self.dismiss(Duration::ZERO);
+            match &mut error {
+                OracleError::Transient { reason, .. }
+                | OracleError::Unphysical { reason, .. }
+                | OracleError::Fatal { reason, .. }
+                | OracleError::SeveralSolutions { reason, .. } => reason.push_str(&last_words),
+            }
+            error
+        })
     }
 }
 
 impl Oracle for IpiOracle {
+    /// Goes down the ladder of repairs where a calculation does not converge, each rung with a client of its own.
     fn label(&mut self, structure: &Structure, _: &JobDir) -> Result<Labels, OracleError> {
-        self.label_once(structure).map_err(|error| {
-            // Whatever went wrong, the next attempt meets a new client: nothing of this one is believed.
-            let last_words = self.dismiss(Duration::ZERO);
-            let add = |reason: String| format!("{reason}{last_words}");
-            match error {
-                OracleError::Transient { oracle, reason } => OracleError::Transient {
-                    oracle,
-                    reason: add(reason),
-                },
-                OracleError::Unphysical { oracle, reason } => OracleError::Unphysical {
-                    oracle,
-                    reason: add(reason),
-                },
-                OracleError::Fatal { oracle, reason } => OracleError::Fatal {
-                    oracle,
-                    reason: add(reason),
-                },
+        self.was_warm = false;
+        self.repair = 0;
+        let mut answer = self.attempt(structure);
+        // A client that somebody else started cannot be given another input.
+        while let (Err(OracleError::Unphysical { reason, .. }), None) = (&answer, &self.standing) {
+            let Some(what) = self.recipe.repair(self.repair + 1) else {
+                break;
+            };
+            self.repair += 1;
+            let why = reason.lines().next().unwrap_or_default();
+            let message = format!("{why}; repair {}: {what}", self.repair);
+            self.notes.push(Note::new("repair", message));
+            answer = self.attempt(structure);
+        }
+        if self.repair > 0 {
+            if answer.is_ok() {
+                let message = format!("repair {} reached the solution", self.repair);
+                self.notes.push(Note::new("repair", message));
             }
-        })
+            // The next structure is first tried as configured.
+            self.dismiss(FAREWELL);
+            self.repair = 0;
+        }
+        answer
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -451,8 +512,20 @@ impl Oracle for IpiOracle {
         self.settings.translation_invariant
     }
 
-    fn select_chain(&mut self, chain: usize) {
-        self.chain = chain;
+    fn select_chain(&mut self, chain: Option<usize>, _: Option<&Structure>) {
+        self.chain = chain.unwrap_or(self.chain);
+    }
+
+    fn was_warm(&self) -> bool {
+        self.was_warm
+    }
+
+    fn start_cold(&mut self) {
+        self.dismiss(FAREWELL);
+    }
+
+    fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where clients call: a UNIX socket under a fresh name, or a TCP port; the socket file never outlives its listener.
 
+use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -7,14 +8,18 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::protocol::Stream;
 
 /// Where pw.x, LAMMPS and every other i-PI client look for a UNIX socket's file: `/tmp/ipi_NAME`.
-const PREFIX: &str = "/tmp/ipi_";
+pub(super) const PREFIX: &str = "/tmp/ipi_";
 
 /// Numbers the sockets of this process.
 static COUNTER: AtomicU64 = AtomicU64::new(0);
+
+/// The listeners that several workers of this process share, by address.
+static SHARED: Mutex<BTreeMap<String, Weak<Listener>>> = Mutex::new(BTreeMap::new());
 
 /// An open socket that waits for clients.
 #[derive(Debug)]
@@ -61,6 +66,19 @@ impl Listener {
         }
     }
 
+    /// The open listener of this address, shared by all workers that wait there, or a new one: each client that calls goes to
+    /// the worker that is without one.
+    pub(super) fn shared(address: &str, open: impl FnOnce() -> io::Result<Self>) -> io::Result<Arc<Self>> {
+        // Nothing is ever left half done under this lock.
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listener) = shared.get(address).and_then(Weak::upgrade) {
+            return Ok(listener);
+        }
+        let listener = Arc::new(open()?);
+        shared.insert(address.to_owned(), Arc::downgrade(&listener));
+        Ok(listener)
+    }
+
     fn bind(name: &str) -> io::Result<Self> {
         let path = PathBuf::from(format!("{PREFIX}{name}"));
         let listener = UnixListener::bind(&path)?;
@@ -95,11 +113,16 @@ impl Listener {
         &self.name
     }
 
-    /// The TCP host and port, or `localhost` and 0 for a UNIX socket.
-    pub(super) fn host_and_port(&self) -> (String, u16) {
+    /// The host and port that a client calls, for TCP; where slmc listens on all of the machine's addresses, the host is its
+    /// name, so that clients on other nodes find it.
+    pub(super) fn host_and_port(&self) -> Option<(String, u16)> {
         match &self.kind {
-            Kind::Unix { .. } => ("localhost".to_owned(), 0),
-            Kind::Tcp { address, .. } => (address.ip().to_string(), address.port()),
+            Kind::Unix { .. } => None,
+            Kind::Tcp { address, .. } if address.ip().is_unspecified() => {
+                let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+                Some((name, address.port()))
+            }
+            Kind::Tcp { address, .. } => Some((address.ip().to_string(), address.port())),
         }
     }
 
@@ -154,6 +177,29 @@ mod tests {
         assert!(path.exists());
         drop(one);
         assert!(!path.exists() && two.path().unwrap().exists());
+    }
+
+    #[test]
+    fn workers_that_wait_at_one_address_share_it() {
+        let name = format!("slmc-test-shared-{}", std::process::id());
+        let open = || Listener::shared(&name, || Listener::named(&name)).unwrap();
+        let (one, two) = (open(), open());
+        assert!(Arc::ptr_eq(&one, &two));
+        let path = one.path().unwrap().to_owned();
+        drop(one);
+        assert!(path.exists());
+        drop(two);
+        assert!(!path.exists());
+        assert!(open().path().unwrap().exists());
+    }
+
+    #[test]
+    fn a_listener_on_all_addresses_gives_the_machine_s_name() {
+        let host = |address: &str| Listener::tcp(address).unwrap().host_and_port().unwrap();
+        assert_eq!(host("127.0.0.1:0").0, "127.0.0.1");
+        let (name, port) = host("0.0.0.0:0");
+        assert!(!name.is_empty() && name != "0.0.0.0" && port != 0);
+        assert_eq!(Listener::fresh().unwrap().host_and_port(), None);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use crate::run::records::RequestId;
 use crate::sampling::{Phase, Proposal, Reply};
 use crate::structure::Structure;
 
+/// How long a worker that left may take to tell why.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
+
 impl Driver {
     /// Asks for a label: from the store if it is there, else from the pool. `Some` is an answer that was there.
     pub(super) fn ask(
@@ -26,13 +29,18 @@ impl Driver {
             return Ok(Some(reply));
         }
         if recorded && self.store.request(&id).is_none() {
-            self.store.record_request(id, &structure.positions, proposal)?;
+            let cell = self.plan.environment.moving_cell(structure);
+            self.store.record_request(id, &structure.positions, cell, proposal)?;
         }
         let request = PoolRequest {
             id,
             name: id.to_string(),
             structure: structure.clone(),
             chain,
+            stands_at: chain
+                .filter(|_| !self.plan.cheap_oracle)
+                .and_then(|chain| self.chains.get(chain))
+                .map(|chain| chain.state.structure.clone()),
         };
         let sent = self.pool.as_ref().is_some_and(|pool| pool.submit(request));
         if !sent {
@@ -43,8 +51,16 @@ impl Driver {
     }
 
     pub(super) fn no_oracle(&mut self) -> RunError {
-        // The workers are gone, but their last words may still lie in the channel.
-        let unread: Vec<Happening> = self.happenings.1.try_iter().collect();
+        // The workers are gone, but their last words may still lie in the channel, or be about to: a worker leaves the queue
+        // before it tells why.
+        let mut unread: Vec<Happening> = self.happenings.1.try_iter().collect();
+        let told = |happening: &Happening| matches!(happening, Happening::Pool(PoolEvent::Gone { .. }));
+        while self.last_failure.is_none() && !unread.iter().any(told) {
+            match self.happenings.1.recv_timeout(LAST_WORDS) {
+                Ok(happening) => unread.push(happening),
+                Err(_) => break,
+            }
+        }
         for happening in unread {
             match happening {
                 Happening::Pool(PoolEvent::Gone { error, .. }) if self.last_failure.is_none() => {
@@ -55,12 +71,14 @@ impl Driver {
                 }
             }
         }
-        RunError::Oracle {
-            path: self.directory.root().to_owned(),
-            source: self.last_failure.take().unwrap_or(OracleError::Fatal {
-                oracle: "oracle".to_owned(),
-                reason: "all workers have ended".to_owned(),
-            }),
+        let path = self.directory.root().to_owned();
+        let source = self.last_failure.take().unwrap_or(OracleError::Fatal {
+            oracle: "oracle".to_owned(),
+            reason: "all workers have ended".to_owned(),
+        });
+        match source {
+            OracleError::SeveralSolutions { .. } => RunError::SeveralSolutions { path, source },
+            source => RunError::Oracle { path, source },
         }
     }
 
@@ -115,6 +133,9 @@ impl Driver {
             }
             Happening::Pool(PoolEvent::Retry { id, message }) => {
                 self.event("retry", Some(id.to_string()), message, None)
+            }
+            Happening::Pool(PoolEvent::Note { id, note }) => {
+                self.event(note.kind, Some(id.to_string()), note.message, None)
             }
             Happening::Pool(PoolEvent::Reply {
                 id,

@@ -6,7 +6,7 @@ use super::{Driver, RunError};
 use crate::rng::{Purpose, stream};
 use crate::run::plan::ProposalSource;
 use crate::run::records::RequestId;
-use crate::sampling::{Phase, Reply, State};
+use crate::sampling::{Kernel, Phase, Reply, State};
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
@@ -92,6 +92,15 @@ impl Driver {
                     });
                 }
             };
+            let on_oracle = self.plan.kernel == Kernel::Hmc || self.bootstrap_trajectories() > 0;
+            if on_oracle && labels.stress.is_none() && self.plan.environment.ensemble.barostat().is_some() {
+                return Err(RunError::Inconsistent {
+                    path: self.directory.start(),
+                    reason: "the oracle gave no stress, and trajectories on it at constant pressure need one; use the kernel \
+                             slhmc with bootstrap.trajectories = 0, or let the oracle compute its stress"
+                        .to_owned(),
+                });
+            }
             self.chains[chain].state = State {
                 structure: self.plan.starts[chain].clone(),
                 labels,

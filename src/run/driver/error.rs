@@ -52,6 +52,17 @@ pub enum RunError {
         /// The last failure.
         source: OracleError,
     },
+    /// Warm and cold energies of one structure differ.
+    #[error(
+        "stopped: an acceptance decision on such energies would mean nothing; nothing that was journalled is lost, and `slmc resume \
+         {path}` goes on once the cause is removed (raise the limit with `--set pool.cold-check-stop=...` only if you know why)"
+    )]
+    SeveralSolutions {
+        /// The run directory.
+        path: PathBuf,
+        /// The energies.
+        source: OracleError,
+    },
     /// Too many structures without an answer.
     #[error(
         "the oracle gave no answer for {count} structures, more than the {limit} that `pool.max-unphysical` allows; look at the kept \

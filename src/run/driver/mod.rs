@@ -337,6 +337,7 @@ impl Driver {
             retry_delay: self.plan.retry_delay,
             retire_after: self.plan.retire_after,
             jobs: self.directory.jobs(),
+            cold_check: self.plan.cold_check,
         };
         let tell = self.happenings.0.clone();
         let pool = Pool::start(&self.plan.open_oracle, &settings, move |event| {

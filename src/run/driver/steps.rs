@@ -74,10 +74,11 @@ impl Driver {
         if let Some(stored) = self.store.request(&request)
             && let Some(proposal) = stored.proposal
         {
-            let end = self.chains[chain]
-                .state
-                .structure
-                .with_positions(stored.positions.clone());
+            let here = &self.chains[chain].state.structure;
+            let end = here.with_cell_and_positions(stored.cell, stored.positions.clone());
+            let Some(end) = end else {
+                return Err(self.contradiction(chain, id.step, "its proposal has a cell without volume"));
+            };
             let task = Task::Slhmc(Box::new(SlhmcTask {
                 proposal,
                 end: Some(end),
@@ -138,7 +139,11 @@ impl Driver {
             state.labels.stress = Some([[s[0], s[5], s[4]], [s[5], s[1], s[3]], [s[4], s[3], s[2]]]);
         }
         if let Some(anchor) = self.chains[chain].anchors.remove(&decision.step) {
-            state.structure = state.structure.with_positions(anchor.positions);
+            let structure = state.structure.with_cell_and_positions(anchor.cell, anchor.positions);
+            let Some(structure) = structure else {
+                return Err(self.contradiction(chain, decision.step, "its state has a cell without volume"));
+            };
+            state.structure = structure;
             state.momenta = anchor.momenta;
             state.labels.forces = anchor.forces;
         } else if decision.outcome == Outcome::Accepted
@@ -321,6 +326,7 @@ impl Driver {
                 this.journal.append(&ChainRecord::Anchor {
                     step: decision.step,
                     positions: state.structure.positions.clone(),
+                    cell: self.plan.environment.moving_cell(&state.structure),
                     momenta: state.momenta.clone(),
                     forces: state.labels.forces.clone().filter(|_| carries),
                 })?;

@@ -1,0 +1,323 @@
+//! Labels by running a program once for each: files in, program, files out, with repairs and wavefunctions kept by chain.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::launch::{self, Exit, Launch};
+use super::{Fingerprint, JobDir, Labels, Note, Oracle, OracleError};
+use crate::linear::Vec3;
+use crate::structure::{Cell, Structure};
+
+/// One way to run the program for a structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Whether the files named by [`FileMode::memory_files`] lie in the folder, left behind by an earlier calculation.
+    pub warm: bool,
+    /// The rung of the ladder of repairs, from 0: no repair.
+    pub repair: usize,
+}
+
+/// An adaptor that labels by running a program once in a folder. The three parts are apart so that the middle one may be
+/// done elsewhere: on this machine, or as a batch job.
+pub trait FileMode: Send {
+    /// The oracle's name, for messages.
+    fn name(&self) -> &'static str;
+
+    /// Writes all input files into the folder, which exists and is fresh, and says what to run there.
+    fn prepare(&mut self, structure: &Structure, folder: &Path, attempt: Attempt) -> Result<Launch, OracleError>;
+
+    /// Reads what the program left in the folder. [`OracleError::Unphysical`] means that it found no solution: the ladder of
+    /// repairs goes on. Everything that is not certain is an error.
+    fn harvest(&mut self, structure: &Structure, folder: &Path, exit: &Exit) -> Result<Labels, OracleError>;
+
+    /// What rung `repair` of the ladder changes, from 1; `None` past its end. A repair may change the path to the solution
+    /// and never the surface.
+    fn repair(&self, _repair: usize) -> Option<String> {
+        None
+    }
+
+    /// Files from which a later calculation may start, such as wavefunctions. None: every label starts from nothing.
+    fn memory_files(&self) -> &[&'static str] {
+        &[]
+    }
+
+    /// What defines the surface.
+    fn fingerprint(&self) -> Fingerprint;
+
+    /// Whether shifting all atoms together leaves the energy alone.
+    fn translation_invariant(&self) -> bool {
+        true
+    }
+
+    /// What it noticed, handed over once.
+    fn take_notes(&mut self) -> Vec<Note> {
+        Vec::new()
+    }
+}
+
+/// Files that a calculation of a structure left behind.
+#[derive(Debug)]
+struct Memory {
+    cell: Cell,
+    positions: Vec<Vec3>,
+    folder: PathBuf,
+}
+
+impl Memory {
+    fn is_of(&self, structure: &Structure) -> bool {
+        self.cell == structure.cell && self.positions == structure.positions
+    }
+}
+
+/// What is kept for one chain.
+#[derive(Debug, Default)]
+struct ChainMemory {
+    accepted: Option<Memory>,
+    /// Of the last label, which may or may not have been accepted.
+    latest: Option<Memory>,
+}
+
+/// An oracle made of a [`FileMode`] adaptor.
+#[derive(Debug)]
+pub struct FileOracle<Adaptor: FileMode> {
+    adaptor: Adaptor,
+    /// This worker's own folder, for what outlives a label.
+    worker_folder: PathBuf,
+    chains: BTreeMap<usize, ChainMemory>,
+    chain: Option<usize>,
+    cold: bool,
+    was_warm: bool,
+    notes: Vec<Note>,
+}
+
+impl<Adaptor: FileMode> FileOracle<Adaptor> {
+    /// An oracle that keeps its memory below `worker_folder`, made when needed.
+    pub fn new(adaptor: Adaptor, worker_folder: PathBuf) -> Self {
+        Self {
+            adaptor,
+            worker_folder,
+            chains: BTreeMap::new(),
+            chain: None,
+            cold: false,
+            was_warm: false,
+            notes: Vec::new(),
+        }
+    }
+
+    /// The adaptor.
+    pub fn adaptor(&self) -> &Adaptor {
+        &self.adaptor
+    }
+
+    fn error(&self, what: &str, folder: &Path, error: &dyn std::fmt::Display) -> OracleError {
+        OracleError::Transient {
+            oracle: self.adaptor.name().to_owned(),
+            reason: format!("{what} {}: {error}", folder.display()),
+        }
+    }
+
+    /// The folder with the files of the structure this chain stands at.
+    fn warm_start(&self) -> Option<PathBuf> {
+        let memory = self.chains.get(&self.chain?)?.accepted.as_ref()?;
+        Some(memory.folder.clone())
+    }
+
+    /// One run of the program in a fresh folder.
+    fn attempt(
+        &mut self,
+        structure: &Structure,
+        folder: &Path,
+        warm: Option<&Path>,
+        repair: usize,
+    ) -> Result<Labels, OracleError> {
+        std::fs::create_dir_all(folder).map_err(|error| self.error("cannot make the folder", folder, &error))?;
+        // Absolute: the program runs inside the folder.
+        let folder =
+            std::path::absolute(folder).map_err(|error| self.error("cannot find the folder", folder, &error))?;
+        for file in warm.iter().flat_map(|_| self.adaptor.memory_files()) {
+            let from = warm.unwrap_or(&folder).join(file);
+            if from.is_file() {
+                // Copied, since the program writes over it and a rejected label must not change what was accepted.
+                std::fs::copy(&from, folder.join(file)).map_err(|error| self.error("cannot copy", &from, &error))?;
+            }
+        }
+        let attempt = Attempt {
+            warm: warm.is_some(),
+            repair,
+        };
+        let launch = self.adaptor.prepare(structure, &folder, attempt)?;
+        let exit = launch::run(&launch).map_err(|error| {
+            let (oracle, reason) = (self.adaptor.name().to_owned(), error.to_string());
+            if error.is_permanent() {
+                OracleError::Fatal { oracle, reason }
+            } else {
+                OracleError::Transient { oracle, reason }
+            }
+        })?;
+        if exit.is_not_found() {
+            return Err(OracleError::Fatal {
+                oracle: self.adaptor.name().to_owned(),
+                reason: format!(
+                    "the program cannot be run: check `command` and `launch` ({exit}; `{}`){}",
+                    launch::shell_line(&launch.words),
+                    exit.tail
+                ),
+            });
+        }
+        self.adaptor.harvest(structure, &folder, &exit)
+    }
+
+    /// Goes down the ladder: as configured, then from nothing, then with one repair after the other.
+    fn ladder(
+        &mut self,
+        structure: &Structure,
+        job: &JobDir,
+        warm: Option<&Path>,
+    ) -> Result<(Labels, PathBuf), OracleError> {
+        let root = job.path().to_owned();
+        let mut error = match self.attempt(structure, &root, warm, 0) {
+            Ok(labels) => return Ok((labels, root)),
+            Err(error @ OracleError::Unphysical { .. }) => error,
+            Err(error) => return Err(error),
+        };
+        let cold_first = usize::from(warm.is_none());
+        for rung in cold_first.. {
+            let what = match rung {
+                0 => "starting from nothing, without earlier wavefunctions".to_owned(),
+                _ => match self.adaptor.repair(rung) {
+                    Some(what) => what,
+                    None => break,
+                },
+            };
+            self.was_warm = false;
+            self.notes
+                .push(Note::new("repair", format!("{error}; repair {rung}: {what}")));
+            let folder = root.join(format!("repair-{rung}"));
+            error = match self.attempt(structure, &folder, None, rung) {
+                Ok(labels) => {
+                    self.notes
+                        .push(Note::new("repair", format!("repair {rung} reached the solution")));
+                    return Ok((labels, folder));
+                }
+                Err(error @ OracleError::Unphysical { .. }) => error,
+                Err(error) => return Err(error),
+            };
+        }
+        Err(error)
+    }
+
+    /// Keeps the files of a label for its chain.
+    fn remember(&mut self, structure: &Structure, folder: &Path) {
+        let Some(chain) = self.chain else { return };
+        let files = self.adaptor.memory_files();
+        if files.is_empty() {
+            return;
+        }
+        let keep = self.worker_folder.join(format!("chain-{chain}"));
+        let kept = keep.join("latest");
+        let _ = std::fs::remove_dir_all(&kept);
+        let memory = self.chains.entry(chain).or_default();
+        memory.latest = None;
+        if std::fs::create_dir_all(&kept).is_err() {
+            return;
+        }
+        let mut moved = false;
+        for file in files {
+            let from = folder.join(file);
+            // An empty file is one that the program was told not to fill.
+            if std::fs::metadata(&from).is_ok_and(|metadata| metadata.len() > 0) {
+                moved |= std::fs::rename(&from, kept.join(file)).is_ok();
+            }
+        }
+        if moved {
+            memory.latest = Some(Memory {
+                cell: structure.cell,
+                positions: structure.positions.clone(),
+                folder: kept,
+            });
+        }
+    }
+
+    /// What was the last label's becomes the accepted one's if that is where the chain stands; what fits neither is dropped.
+    fn settle(&mut self, chain: usize, stands_at: Option<&Structure>) {
+        let Some(memory) = self.chains.get_mut(&chain) else {
+            return;
+        };
+        let latest = memory.latest.take();
+        let of_here = |memory: &Memory| stands_at.is_some_and(|structure| memory.is_of(structure));
+        if let Some(mut latest) = latest.filter(of_here) {
+            let accepted = latest.folder.with_file_name("accepted");
+            let _ = std::fs::remove_dir_all(&accepted);
+            if std::fs::rename(&latest.folder, &accepted).is_ok() {
+                latest.folder = accepted;
+                memory.accepted = Some(latest);
+                return;
+            }
+        }
+        memory.accepted = memory.accepted.take().filter(of_here);
+    }
+}
+
+impl<Adaptor: FileMode> Oracle for FileOracle<Adaptor> {
+    fn label(&mut self, structure: &Structure, job: &JobDir) -> Result<Labels, OracleError> {
+        let warm = if std::mem::take(&mut self.cold) {
+            None
+        } else {
+            self.warm_start()
+        };
+        self.was_warm = warm.is_some();
+        let answer = self.ladder(structure, job, warm.as_deref());
+        self.notes.extend(self.adaptor.take_notes());
+        match answer {
+            Ok((labels, folder)) => {
+                self.remember(structure, &folder);
+                Ok(labels)
+            }
+            Err(error) => {
+                // Whatever went wrong, the next attempt starts from nothing.
+                self.cold = true;
+                self.was_warm = false;
+                Err(error)
+            }
+        }
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.adaptor.fingerprint()
+    }
+
+    fn translation_invariant(&self) -> bool {
+        self.adaptor.translation_invariant()
+    }
+
+    fn select_chain(&mut self, chain: Option<usize>, stands_at: Option<&Structure>) {
+        self.cold = false;
+        self.chain = chain;
+        if let Some(chain) = chain {
+            self.settle(chain, stands_at);
+        }
+    }
+
+    fn was_warm(&self) -> bool {
+        self.was_warm
+    }
+
+    fn start_cold(&mut self) {
+        self.cold = true;
+    }
+
+    fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+}
+
+impl<Adaptor: FileMode> Drop for FileOracle<Adaptor> {
+    fn drop(&mut self) {
+        // Wavefunctions are large and of no use to anybody else.
+        for chain in self.chains.keys() {
+            let _ = std::fs::remove_dir_all(self.worker_folder.join(format!("chain-{chain}")));
+        }
+        // Goes only if nothing else is in it.
+        let _ = std::fs::remove_dir(&self.worker_folder);
+    }
+}

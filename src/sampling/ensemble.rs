@@ -1,0 +1,72 @@
+//! What is held constant: the part of the target's density that is known without the oracle.
+
+use std::sync::Arc;
+
+use crate::dynamics::{Barostat, Mover, StrainRate};
+use crate::linear::Mat3;
+use crate::sampling::Environment;
+use crate::structure::Structure;
+
+/// An ensemble of constant number of atoms and temperature.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ensemble {
+    /// At constant cell.
+    Canonical,
+    /// At constant pressure (or tension): the cell is a variable.
+    IsothermalIsobaric(Arc<Barostat>),
+}
+
+impl Ensemble {
+    /// What moves the cell, where it moves.
+    pub fn barostat(&self) -> Option<&Barostat> {
+        match self {
+            Self::Canonical => None,
+            Self::IsothermalIsobaric(barostat) => Some(barostat),
+        }
+    }
+
+    /// −kT ln of the target's density over d³ᴺs dμ(h), but for the potential energy: W(h) − (N+1)·kT ln V in eV, with dμ the measure
+    /// that multiplying the cell by any matrix leaves alone (d ln V, d³ ln L, d⁹h/V³). Zero in the canonical ensemble. For moves
+    /// that strain a cell at constant scaled positions this is the whole of the density beside U.
+    pub fn cell_energy(&self, structure: &Structure) -> f64 {
+        self.barostat().map_or(0.0, |barostat| {
+            let cell = &structure.cell;
+            barostat.load.work(cell) - barostat.volume_power * barostat.thermal_energy * cell.volume().ln()
+        })
+    }
+
+    /// Whether the target reaches a structure's cell.
+    pub fn allows(&self, structure: &Structure) -> bool {
+        self.barostat()
+            .is_none_or(|barostat| barostat.domain.contains(&structure.cell))
+    }
+}
+
+impl Environment {
+    /// What moves along a trajectory.
+    pub fn mover(&self) -> Mover<'_> {
+        Mover {
+            kinetics: &self.kinetics,
+            barostat: self.ensemble.barostat(),
+        }
+    }
+
+    /// Fresh strain rates of the cell; zero, and nothing drawn, where it rests.
+    pub fn draw_strain_rate(&self, generator: &mut impl rand::Rng) -> StrainRate {
+        self.ensemble
+            .barostat()
+            .map_or([0.0; 9], |barostat| barostat.draw(generator))
+    }
+
+    /// The lattice vectors, where they are variables: what a decision records.
+    pub fn moving_cell(&self, structure: &Structure) -> Option<Mat3> {
+        self.ensemble.barostat().map(|_| *structure.cell.vectors())
+    }
+
+    /// What a trajectory's two ends differ by beside potential and kinetic energy: Δ(W − kT ln m), with m the target's density over the
+    /// measure that trajectories preserve. Zero in the canonical ensemble.
+    pub fn cell_change(&self, from: &Structure, to: &Structure) -> f64 {
+        let mover = self.mover();
+        mover.cell_potential(to) - mover.cell_potential(from)
+    }
+}
