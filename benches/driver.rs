@@ -55,6 +55,7 @@ fn plan(start: &Structure, chains: usize, steps: u64, cheap_oracle: bool) -> Pla
             thermal_energy: 0.025,
             ensemble: Ensemble::Canonical,
             acceptance: Acceptance::Metropolis,
+            groups: Arc::default(),
             seed: 1,
         },
         kernel: Kernel::Slhmc,

@@ -54,7 +54,7 @@ impl Default for NestedConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct MoveWeights {
-    /// Network trajectories of all atoms, with the lengths of [trajectory].
+    /// Network trajectories of all atoms, with the lengths of `[trajectory]`.
     pub trajectory: f64,
     /// Network trajectories of the atoms of one region.
     pub local: f64,

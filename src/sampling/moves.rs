@@ -115,7 +115,7 @@ pub fn turn(positions: &mut [Vec3], molecule: &[usize], axis: Vec3, angle: f64) 
 /// Moves each molecule that the cell's boundary cuts together again: every atom to its image nearest to the molecule's first
 /// atom. An equivalent structure; done once, before a chain begins.
 pub fn make_whole(structure: &mut Structure, molecules: &[Vec<usize>]) {
-    let cell = structure.cell.clone();
+    let cell = structure.cell;
     for molecule in molecules {
         let Some(first) = molecule.first().map(|atom| structure.positions[*atom]) else {
             continue;

@@ -26,7 +26,7 @@ pub fn alloy(structure: Structure) -> Structure {
     let species = (0..8).map(|i| if i % 2 == 0 { "Ar" } else { "Kr" }.parse().expect("an element"));
     let positions = structure
         .positions
-        .iter()
+        .into_iter()
         .map(|p| p.map(|x| 4.0 + 0.15 * (x - 4.0) / 4.0))
         .collect();
     Structure::new(structure.cell, species.collect(), positions).expect("eight atoms")
