@@ -115,11 +115,9 @@ fn einstein_is_exact_with_wrong_proposals() {
 
 #[test]
 fn silicon_on_density_functional_theory_runs_where_pw_x_is() {
-    let there = Command::new("pw.x")
-        .arg("--version")
-        .stdin(std::process::Stdio::null())
-        .output()
-        .is_ok();
+    // Looked for, not started: it leaves files where it runs.
+    let there = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("pw.x").is_file()));
     if !there {
         let required = std::env::var("SLMC_REQUIRE_ORACLES").unwrap_or_default();
         assert!(!required.contains("espresso"), "pw.x is required and not installed");
