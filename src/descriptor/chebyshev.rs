@@ -42,6 +42,7 @@ pub(super) fn functions(
 
 /// T_n(x) and its derivative, by T_n = 2x·T_(n−1) − T_(n−2).
 #[inline]
+#[cfg(test)]
 pub(super) fn polynomial(order: u32, x: f64) -> (f64, f64) {
     let (mut value, mut slope) = (1.0, 0.0);
     let (mut next, mut next_slope) = (x, 1.0);

@@ -8,10 +8,10 @@ mod environment;
 mod explicit;
 mod features;
 mod function;
-mod jacobian;
 mod kernel;
 mod monomials;
 mod plan;
+#[cfg(test)]
 mod reference;
 mod standard;
 mod window;
@@ -30,7 +30,7 @@ pub use window::{Core, Window};
 pub(crate) use kernel::AtomCache;
 pub(crate) use standard::{ANGULAR_REACH, RADIAL_REACH, mean_spacing};
 
-use crate::linear::{Vec3, add, scale};
+use crate::linear::Vec3;
 use crate::structure::{NeighbourList, Species, Structure};
 
 /// A descriptor that cannot be built.
@@ -295,26 +295,18 @@ impl Descriptor {
         let neighbours = cache.around.len();
         let mut gradients = vec![[0.0; 3]; count * neighbours];
         if let Some(plan) = self.plans.get(element) {
-            jacobian::jacobian(plan, &self.numbers, cache, &mut gradients);
-            for f in &plan.plain {
-                let function = &self.functions[element][*f];
-                let row = &mut gradients[f * neighbours..][..neighbours];
-                reference::visit_terms(
-                    function,
-                    &self.cutoff_function,
-                    &self.numbers,
-                    &cache.around,
-                    |_, terms| {
-                        for (j, derivative) in terms {
-                            row[j] = add(row[j], derivative);
-                        }
-                    },
-                );
-            }
+            kernel::jacobian(plan, &self.numbers, cache, &mut gradients);
         }
         features::assemble(i, element, values, structure.cell.is_bulk(), &cache.around, |f, j| {
             gradients[f * neighbours + j]
         })
+    }
+
+    /// How many atoms' intermediate results to keep at a time: few where they hold something of every pair of neighbours, so
+    /// that they stay in a core's own memory.
+    pub(crate) fn block(&self) -> usize {
+        let pairs = |plan: &plan::Plan| !plan.triplets.groups.is_empty();
+        if self.plans.iter().any(pairs) { 4 } else { 16 }
     }
 
     /// The values of atom `i`'s functions (F entries, overwritten). `elements` holds the element index of each atom; atoms
@@ -334,20 +326,6 @@ impl Descriptor {
             return;
         };
         kernel::forward(plan, &self.cutoff_function, &self.numbers, cache, values);
-        for f in &plan.plain {
-            let function = &self.functions[elements[i]][*f];
-            let mut sum = 0.0;
-            reference::visit_terms(
-                function,
-                &self.cutoff_function,
-                &self.numbers,
-                &cache.around,
-                |value, _| {
-                    sum += value;
-                },
-            );
-            values[*f] = sum;
-        }
     }
 
     /// After [`Descriptor::forward`]: the derivatives of Σ slopes·G with respect to the displacement of each neighbour in
@@ -355,22 +333,7 @@ impl Descriptor {
     pub(crate) fn backward(&self, element: usize, cache: &mut AtomCache, slopes: &[f64], gradients: &mut Vec<Vec3>) {
         gradients.clear();
         gradients.resize(cache.around.len(), [0.0; 3]);
-        let plan = &self.plans[element];
-        kernel::backward(plan, &self.numbers, cache, slopes, gradients);
-        for f in &plan.plain {
-            let function = &self.functions[element][*f];
-            reference::visit_terms(
-                function,
-                &self.cutoff_function,
-                &self.numbers,
-                &cache.around,
-                |_, terms| {
-                    for (j, derivative) in terms {
-                        gradients[j] = add(gradients[j], scale(slopes[*f], derivative));
-                    }
-                },
-            );
-        }
+        kernel::backward(&self.plans[element], &self.numbers, cache, slopes, gradients);
     }
 }
 

@@ -67,57 +67,162 @@ fn many_functions(highest: usize) -> Vec<SymmetryFunction> {
     list
 }
 
+/// The functions of moments' kind that moments do not serve, and all other kinds.
+fn summed_functions() -> Vec<SymmetryFunction> {
+    let gaussian = |eta, shift, cutoff| Gaussian { eta, shift, cutoff };
+    let window = |core, asymmetric, from, to| Window {
+        core,
+        asymmetric,
+        from,
+        to,
+    };
+    let shapes = [
+        gaussian(0.1, 0.0, 4.5),
+        gaussian(2.0, 2.2, 4.5),
+        gaussian(1.5, 3.0, 5.5),
+        gaussian(6.0, 1.7, 3.0),
+    ];
+    let windows = [
+        window(Core::Polynomial1, false, -4.0, 4.0),
+        window(Core::Polynomial2, true, 1.0, 5.5),
+        window(Core::Polynomial3, false, 0.5, 4.5),
+        window(Core::Polynomial4, true, -3.0, 3.0),
+        window(Core::Exponential, false, 1.0, 5.0),
+        window(Core::Exponential, true, 0.0, 4.0),
+    ];
+    let angles = [
+        window(Core::Polynomial1, true, 20.0, 130.0),
+        window(Core::Polynomial2, false, -70.0, 70.0),
+        window(Core::Polynomial3, true, 60.0, 300.0),
+        window(Core::Polynomial4, false, 0.0, 180.0),
+        window(Core::Exponential, true, -90.0, 90.0),
+        window(Core::Exponential, false, 90.0, 270.0),
+    ];
+    let mut list = Vec::new();
+    for neighbours in [Neighbours::Element(2), Neighbours::Weighted] {
+        for radial in windows {
+            list.push(SymmetryFunction::CompactRadial { neighbours, radial });
+        }
+    }
+    for weighting in [Weighting::Uniform, Weighting::Spin] {
+        for order in [0, 1, 2, 5, 8] {
+            for cutoff in [3.5, 5.0] {
+                list.push(SymmetryFunction::ChebyshevRadial {
+                    weighting,
+                    order,
+                    cutoff,
+                });
+                list.push(SymmetryFunction::ChebyshevAngular {
+                    weighting,
+                    order,
+                    cutoff,
+                });
+            }
+        }
+    }
+    for pairs in [
+        Pairs::Elements(0, 0),
+        Pairs::Elements(2, 0),
+        Pairs::Elements(1, 2),
+        Pairs::Weighted,
+    ] {
+        for (k, (shape, radial)) in shapes.into_iter().cycle().zip(windows).enumerate() {
+            for third_side in [false, true] {
+                for zeta in [1.0, 2.0, 4.0, 16.0, 2.5] {
+                    list.push(SymmetryFunction::Angular {
+                        pairs,
+                        gaussian: shape,
+                        lambda: [1.0, -1.0, 0.4, 1.5][k % 4],
+                        zeta,
+                        third_side,
+                    });
+                }
+                for angular in angles {
+                    list.push(SymmetryFunction::CompactAngular {
+                        pairs,
+                        radial,
+                        angular,
+                        third_side,
+                    });
+                }
+            }
+        }
+    }
+    list
+}
+
 #[test]
 fn kernels_agree_with_plain_sums() {
     for highest in [1, 2, 3, 4, 6] {
-        let elements: Vec<Species> = ["O", "Si", "Ca"].iter().map(|s| s.parse().unwrap()).collect();
-        let functions = many_functions(highest);
-        let descriptor = Descriptor::new(elements, CutoffFunction::default(), vec![functions.clone(); 3]).unwrap();
-        for structure in [scattered(30, 8.0, 1), scattered(3, 3.0, 2)] {
-            let list = NeighbourList::build(&structure, descriptor.cutoff() + 0.5);
-            let indices = descriptor.element_indices(&structure).unwrap();
-            let mut cache = AtomCache::default();
-            let mut gradients = Vec::new();
-            for i in 0..structure.len().min(6) {
-                let mut values = vec![0.0; functions.len()];
-                descriptor.forward(&structure, &list, &indices, i, &mut cache, &mut values);
-                let (plain, plain_gradients) = reference::evaluate(
-                    &functions,
-                    &descriptor.cutoff_function,
-                    &descriptor.numbers,
-                    &cache.around,
-                );
-                for (f, (fast, slow)) in values.iter().zip(&plain).enumerate() {
-                    let size = plain
-                        .iter()
-                        .fold(1e-3, |a: f64, b| a.max(b.abs()))
-                        .min(slow.abs().max(1.0));
-                    assert!((fast - slow).abs() < 1e-10 * size, "{:?}: {fast} {slow}", functions[f]);
-                }
-                for f in 0..functions.len() {
-                    let mut slopes = vec![0.0; functions.len()];
-                    slopes[f] = 1.0;
-                    descriptor.backward(indices[i], &mut cache, &slopes, &mut gradients);
-                    let size = plain[f].abs().max(1.0);
-                    for (fast, slow) in gradients.iter().zip(&plain_gradients[f]) {
-                        for k in 0..3 {
-                            assert!(
-                                (fast[k] - slow[k]).abs() < 1e-10 * size,
-                                "{:?}: {fast:?} {slow:?}",
-                                functions[f]
-                            );
-                        }
+        assert_kernels_agree(&many_functions(highest), CutoffFunction::default(), 6);
+    }
+    let kinds = [
+        CutoffKind::Cosine,
+        CutoffKind::TanhCubed,
+        CutoffKind::TanhCubedNormalised,
+        CutoffKind::Exponential,
+        CutoffKind::Hard,
+        CutoffKind::Polynomial1,
+        CutoffKind::Polynomial2,
+        CutoffKind::Polynomial3,
+        CutoffKind::Polynomial4,
+    ];
+    for kind in kinds {
+        for inner_fraction in [0.0, 0.35] {
+            assert_kernels_agree(&summed_functions(), CutoffFunction { kind, inner_fraction }, 1);
+        }
+    }
+}
+
+/// Values and derivatives of the functions of some atoms of two structures, one of them smaller than the cutoff.
+fn assert_kernels_agree(functions: &[SymmetryFunction], cutoff: CutoffFunction, atoms: usize) {
+    let elements: Vec<Species> = ["O", "Si", "Ca"].iter().map(|s| s.parse().unwrap()).collect();
+    let functions = functions.to_vec();
+    let descriptor = Descriptor::new(elements, cutoff, vec![functions.clone(); 3]).unwrap();
+    for structure in [scattered(30, 8.0, 1), scattered(3, 3.0, 2)] {
+        let list = NeighbourList::build(&structure, descriptor.cutoff() + 0.5);
+        let indices = descriptor.element_indices(&structure).unwrap();
+        let mut cache = AtomCache::default();
+        let mut gradients = Vec::new();
+        for i in 0..structure.len().min(atoms) {
+            let mut values = vec![0.0; functions.len()];
+            descriptor.forward(&structure, &list, &indices, i, &mut cache, &mut values);
+            let (plain, plain_gradients) = reference::evaluate(
+                &functions,
+                &descriptor.cutoff_function,
+                &descriptor.numbers,
+                &cache.around,
+            );
+            for (f, (fast, slow)) in values.iter().zip(&plain).enumerate() {
+                let size = plain
+                    .iter()
+                    .fold(1e-3, |a: f64, b| a.max(b.abs()))
+                    .min(slow.abs().max(1.0));
+                assert!((fast - slow).abs() < 1e-10 * size, "{:?}: {fast} {slow}", functions[f]);
+            }
+            for f in 0..functions.len() {
+                let mut slopes = vec![0.0; functions.len()];
+                slopes[f] = 1.0;
+                descriptor.backward(indices[i], &mut cache, &slopes, &mut gradients);
+                let size = plain[f].abs().max(1.0);
+                for (fast, slow) in gradients.iter().zip(&plain_gradients[f]) {
+                    for k in 0..3 {
+                        assert!(
+                            (fast[k] - slow[k]).abs() < 1e-10 * size,
+                            "{:?}: {fast:?} {slow:?}",
+                            functions[f]
+                        );
                     }
                 }
-                let features = descriptor.features_of(&structure, &list, &indices, i, &mut AtomCache::default());
-                assert_eq!(features.values, values);
-                let slow = features::assemble(i, indices[i], values, true, &cache.around, |f, j| plain_gradients[f][j]);
-                let differ = |a: &ndarray::Array2<f64>, b: &ndarray::Array2<f64>| {
-                    a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-10 * b.abs().max(1.0))
-                };
-                assert!(!differ(&features.jacobian, &slow.jacobian));
-                assert!(!differ(&features.strain.unwrap(), &slow.strain.unwrap()));
             }
+            let features = descriptor.features_of(&structure, &list, &indices, i, &mut AtomCache::default());
+            assert_eq!(features.values, values);
+            let slow = features::assemble(i, indices[i], values, true, &cache.around, |f, j| plain_gradients[f][j]);
+            let differ = |a: &ndarray::Array2<f64>, b: &ndarray::Array2<f64>| {
+                a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-10 * b.abs().max(1.0))
+            };
+            assert!(!differ(&features.jacobian, &slow.jacobian));
+            assert!(!differ(&features.strain.unwrap(), &slow.strain.unwrap()));
         }
     }
 }

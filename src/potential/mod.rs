@@ -38,8 +38,8 @@ impl Labels {
 #[derive(Debug, Default)]
 pub struct Workspace {
     neighbours: Option<VerletList>,
-    /// Plain scratch numbers, for the potential's own use.
-    pub scratch: Vec<f64>,
+    /// What a neural potential reuses from atom to atom.
+    pool: neural::Pool,
 }
 
 impl Workspace {
@@ -58,11 +58,18 @@ impl Workspace {
 
     /// The Verlet list for a cutoff in Å, made anew where the cutoff differs from the last one's.
     pub fn verlet(&mut self, cutoff: f64) -> &mut VerletList {
+        self.parts(cutoff).0
+    }
+
+    /// [`Workspace::verlet`] and the scratch space beside it.
+    fn parts(&mut self, cutoff: f64) -> (&mut VerletList, &neural::Pool) {
         if self.neighbours.as_ref().is_some_and(|list| list.cutoff() != cutoff) {
             self.neighbours = None;
         }
-        self.neighbours
-            .get_or_insert_with(|| VerletList::new(cutoff, Self::SKIN))
+        let list = self
+            .neighbours
+            .get_or_insert_with(|| VerletList::new(cutoff, Self::SKIN));
+        (list, &self.pool)
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
@@ -16,9 +17,6 @@ use crate::descriptor::{AtomCache, Descriptor};
 use crate::linear::{Vec3, ZERO3, add, scale};
 use crate::network::Network;
 use crate::structure::{NeighbourList, Structure};
-
-/// Atoms whose intermediate results are kept at a time, and whose networks are evaluated together.
-const BLOCK: usize = 16;
 
 /// Systems of at least this many atoms are shared among threads.
 const PARALLEL: usize = 200;
@@ -173,11 +171,30 @@ struct Block {
 }
 
 /// What one thread reuses from block to block.
-#[derive(Default)]
-struct Scratch {
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
     caches: Vec<AtomCache>,
     gradients: Vec<Vec3>,
     network: Vec<f64>,
+}
+
+/// Scratch space for as many threads as work at once.
+#[derive(Debug, Default)]
+pub(super) struct Pool(Mutex<Vec<Scratch>>);
+
+impl Pool {
+    fn take(&self) -> Scratch {
+        self.lock().pop().unwrap_or_default()
+    }
+
+    fn give(&self, scratch: Scratch) {
+        self.lock().push(scratch);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        // Whatever a thread that panicked left is scratch all the same.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A learnt potential. Its parts are public for training to fill; [`NeuralPotential::new`] checks that they fit.
@@ -353,27 +370,37 @@ impl NeuralPotential {
 
     /// Energy, forces and virial (Σ dE/dε) with some of the members. Large systems are shared among threads block by block, and
     /// what the blocks find is added in their order: the result does not depend on the number of threads.
-    fn total(&self, members: &[Member], structure: &Structure, elements: &[usize], list: &NeighbourList) -> Totals {
+    fn total(
+        &self,
+        members: &[Member],
+        structure: &Structure,
+        elements: &[usize],
+        list: &NeighbourList,
+        pool: &Pool,
+    ) -> Totals {
         let mut totals = Totals {
             energy: 0.0,
             forces: vec![[0.0; 3]; structure.len()],
             virial: ZERO3,
         };
-        let starts: Vec<usize> = (0..structure.len()).step_by(BLOCK).collect();
+        // Atoms of one element stand together, so that their networks are evaluated together.
+        let mut order: Vec<usize> = (0..structure.len()).collect();
+        order.sort_by_key(|i| elements[*i]);
+        let blocks: Vec<&[usize]> = order.chunks(self.descriptor.block()).collect();
+        let work = |atoms: &&[usize]| {
+            let mut scratch = pool.take();
+            let block = self.block(members, structure, elements, list, atoms, &mut scratch);
+            pool.give(scratch);
+            block
+        };
         // A batch of blocks at a time bounds the memory of pending contributions.
-        for batch in starts.chunks(64) {
+        for batch in blocks.chunks(64) {
             if structure.len() < PARALLEL {
-                let mut scratch = Scratch::default();
-                for start in batch {
-                    totals.add(&self.block(members, structure, elements, list, *start, &mut scratch));
+                for atoms in batch {
+                    totals.add(&work(atoms));
                 }
             } else {
-                let blocks: Vec<Block> = batch
-                    .par_iter()
-                    .map_init(Scratch::default, |scratch, start| {
-                        self.block(members, structure, elements, list, *start, scratch)
-                    })
-                    .collect();
+                let blocks: Vec<Block> = batch.par_iter().map(work).collect();
                 for block in &blocks {
                     totals.add(block);
                 }
@@ -382,22 +409,26 @@ impl NeuralPotential {
         totals
     }
 
-    /// What the atoms from `start` on, at most [`BLOCK`] of them, contribute.
+    /// What some atoms contribute.
     fn block(
         &self,
         members: &[Member],
         structure: &Structure,
         elements: &[usize],
         list: &NeighbourList,
-        start: usize,
+        atoms: &[usize],
         scratch: &mut Scratch,
     ) -> Block {
-        let end = (start + BLOCK).min(structure.len());
         let mut block = Block::default();
-        scratch.caches.resize_with(BLOCK, AtomCache::default);
+        if scratch.caches.len() < atoms.len() {
+            scratch.caches.resize_with(atoms.len(), AtomCache::default);
+        }
+        // Elements stand in order.
+        let mut rest = atoms;
         for element in 0..self.descriptor.elements().len() {
             let count = self.descriptor.count(element);
-            let atoms: Vec<usize> = (start..end).filter(|i| elements[*i] == element).collect();
+            let (atoms, others) = rest.split_at(rest.partition_point(|i| elements[*i] <= element));
+            rest = others;
             if atoms.is_empty() {
                 continue;
             }
@@ -485,12 +516,13 @@ impl NeuralPotential {
             return None;
         }
         let elements = self.admissible(structure)?;
-        let list = workspace.verlet(self.descriptor.cutoff()).update(structure);
+        let (list, pool) = workspace.parts(self.descriptor.cutoff());
+        let list = list.update(structure);
         let mut energies = Vec::new();
         let mut forces = Vec::new();
         for member in &self.members {
             let only = std::slice::from_ref(member);
-            let totals = self.total(only, structure, &elements, list);
+            let totals = self.total(only, structure, &elements, list, pool);
             energies.push(totals.energy);
             forces.push(totals.forces);
         }
@@ -515,8 +547,9 @@ impl Potential for NeuralPotential {
                 stress: structure.cell.is_bulk().then_some([[f64::NAN; 3]; 3]),
             };
         };
-        let list = workspace.verlet(self.descriptor.cutoff()).update(structure);
-        let Totals { energy, forces, virial } = self.total(&self.members, structure, &elements, list);
+        let (list, pool) = workspace.parts(self.descriptor.cutoff());
+        let list = list.update(structure);
+        let Totals { energy, forces, virial } = self.total(&self.members, structure, &elements, list, pool);
         let stress = structure.cell.is_bulk().then(|| {
             let per_volume = 1.0 / structure.cell.volume();
             let mut stress = ZERO3;

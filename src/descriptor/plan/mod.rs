@@ -1,8 +1,11 @@
 //! How the symmetry functions of one central element are computed fast: which radial shapes are evaluated for which
 //! neighbours, which moments are summed, and how functions follow from the sums.
 
+mod triplets;
+
 use super::function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
 use super::monomials::Monomials;
+pub(super) use triplets::{Angle, Channel, Factor, Group, Population, Product, TripletPlan};
 
 /// Radial shapes come in blocks of this many, so that they fill whole vector registers.
 pub(super) const LANES: usize = 8;
@@ -104,8 +107,8 @@ pub(super) struct Plan {
     pub offsets: Vec<usize>,
     pub radial: Vec<RadialFeature>,
     pub angular: Option<AngularPlan>,
-    /// Functions that are summed pair by pair.
-    pub plain: Vec<usize>,
+    /// The other functions, summed neighbour by neighbour and pair by pair.
+    pub triplets: TripletPlan,
 }
 
 impl Plan {
@@ -144,13 +147,13 @@ impl Plan {
                 radial.push(RadialFeature { feature, parts });
             }
         }
-        let (angular, plain) = plan_angles(functions, elements);
+        let (angular, others) = plan_angles(functions, elements);
         Self {
             ladders,
             offsets,
             radial,
             angular,
-            plain,
+            triplets: TripletPlan::new(functions, &others),
         }
     }
 }

@@ -8,14 +8,15 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::kernel::{AtomCache, fused};
-use super::plan::{AngularPlan, Contraction, LANES, Plan};
+use super::vector::fused;
+use super::{AtomCache, triplets};
+use crate::descriptor::plan::{AngularPlan, Contraction, LANES, Plan};
 use crate::linear::{Vec3, add, scale};
 
 struct Jacobian<'a> {
     plan: &'a Plan,
     numbers: &'a [f64],
-    cache: &'a AtomCache,
+    cache: &'a mut AtomCache,
     gradients: &'a mut [Vec3],
 }
 
@@ -23,12 +24,15 @@ impl WithSimd for Jacobian<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         radial(self.plan, self.cache, self.gradients);
         if let Some(angular) = &self.plan.angular {
             for contraction in &angular.contractions {
                 contracted::<S>(angular, contraction, self.numbers, self.cache, self.gradients);
             }
+        }
+        if !self.plan.triplets.is_empty() {
+            triplets::jacobian(simd, &self.plan.triplets, self.cache, self.gradients);
         }
     }
 }
@@ -163,9 +167,9 @@ fn contracted<S: Simd>(
     }
 }
 
-/// dG/dr of the functions that the plan computes fast with respect to each neighbour's displacement, after `forward` with
+/// dG/dr of all functions with respect to each neighbour's displacement, after `forward` with
 /// the same cache; `gradients` is functions × neighbours and must hold zeros.
-pub(super) fn jacobian(plan: &Plan, numbers: &[f64], cache: &AtomCache, gradients: &mut [Vec3]) {
+pub(in crate::descriptor) fn jacobian(plan: &Plan, numbers: &[f64], cache: &mut AtomCache, gradients: &mut [Vec3]) {
     Arch::new().dispatch(Jacobian {
         plan,
         numbers,

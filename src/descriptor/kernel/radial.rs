@@ -1,0 +1,84 @@
+//! Radial functions: vectors run over the shapes that one neighbour is evaluated for.
+
+// Everything must be inlined into the dispatched function, or it is not compiled for the machine's instructions.
+#![allow(clippy::inline_always)]
+
+use pulp::Simd;
+
+use super::AtomCache;
+use super::vector::{accumulate, exponentials, fused, inner};
+use crate::descriptor::cutoff::CutoffFunction;
+use crate::descriptor::plan::{Ladder, Plan};
+use crate::linear::{Vec3, scale};
+
+/// Writes −η(r − rs)² of every shape.
+#[inline(always)]
+pub(super) fn exponents(ladder: &Ladder, r: f64, out: &mut [f64]) {
+    for ((out, minus_eta), shift) in out.iter_mut().zip(&ladder.minus_eta).zip(&ladder.shift) {
+        let from_centre = r - shift;
+        *out = minus_eta * from_centre * from_centre;
+    }
+}
+
+/// Turns exponentials into g and writes g′; zeros beyond each run's cutoff.
+#[inline(always)]
+pub(super) fn fade<S: Simd>(ladder: &Ladder, cutoff: &CutoffFunction, r: f64, shapes: &mut [f64], slopes: &mut [f64]) {
+    for (radius, first, end) in &ladder.runs {
+        let (value, derivative) = cutoff.evaluate(r, *radius);
+        let constants = ladder.minus_eta[*first..*end].iter().zip(&ladder.shift[*first..*end]);
+        let results = shapes[*first..*end].iter_mut().zip(&mut slopes[*first..*end]);
+        for ((shape, slope), (minus_eta, shift)) in results.zip(constants) {
+            let exponential = *shape;
+            let g = exponential * value;
+            *shape = g;
+            *slope = fused::<S>(exponential, derivative, 2.0 * minus_eta * (r - shift) * g);
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn forward<S: Simd>(plan: &Plan, cutoff: &CutoffFunction, cache: &mut AtomCache, values: &mut [f64]) {
+    let total: usize = cache.around.iter().map(|seen| plan.ladders[seen.element].len()).sum();
+    cache.work.clear();
+    cache.work.resize(total, 0.0);
+    cache.pair_slopes.clear();
+    cache.pair_slopes.resize(total, 0.0);
+    let mut at = 0;
+    for seen in &cache.around {
+        let ladder = &plan.ladders[seen.element];
+        exponents(ladder, seen.distance, &mut cache.work[at..at + ladder.len()]);
+        at += ladder.len();
+    }
+    exponentials::<S>(&mut cache.work);
+    let mut sums = vec![0.0; plan.offsets[plan.ladders.len()]];
+    let mut at = 0;
+    for seen in &cache.around {
+        let ladder = &plan.ladders[seen.element];
+        let shapes = &mut cache.work[at..at + ladder.len()];
+        let slopes = &mut cache.pair_slopes[at..at + ladder.len()];
+        fade::<S>(ladder, cutoff, seen.distance, shapes, slopes);
+        accumulate(&mut sums[plan.offsets[seen.element]..][..ladder.len()], shapes);
+        at += ladder.len();
+    }
+    for radial in &plan.radial {
+        values[radial.feature] = radial.parts.iter().map(|(slot, weight)| weight * sums[*slot]).sum();
+    }
+}
+
+#[inline(always)]
+pub(super) fn backward<S: Simd>(simd: S, plan: &Plan, cache: &AtomCache, slopes: &[f64], gradients: &mut [Vec3]) {
+    let mut sums = vec![0.0; plan.offsets[plan.ladders.len()]];
+    for radial in &plan.radial {
+        for (slot, weight) in &radial.parts {
+            sums[*slot] += weight * slopes[radial.feature];
+        }
+    }
+    let mut at = 0;
+    for (seen, gradient) in cache.around.iter().zip(gradients) {
+        let width = plan.ladders[seen.element].len();
+        let sums = &sums[plan.offsets[seen.element]..][..width];
+        let slope = inner(simd, sums, &cache.pair_slopes[at..at + width]);
+        *gradient = scale(slope, seen.direction);
+        at += width;
+    }
+}

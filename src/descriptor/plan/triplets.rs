@@ -1,0 +1,288 @@
+//! How functions that moments do not serve are summed over neighbours and pairs of neighbours: which factors of a distance
+//! are evaluated for every neighbour, which factors of an angle for every pair, and which products of them are summed.
+
+use crate::descriptor::function::{Gaussian, Neighbours, Pairs, SymmetryFunction, Weighting};
+use crate::descriptor::window::Window;
+
+/// A factor that depends on one distance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::descriptor) enum Factor {
+    /// exp(−η(r − rs)²)·fc(r).
+    Gaussian(Gaussian),
+    /// C(r).
+    Window(Window),
+    /// T_n(2r/rc − 1)·fc(r).
+    Chebyshev {
+        /// n.
+        order: u32,
+        /// rc.
+        cutoff: f64,
+    },
+}
+
+impl Factor {
+    /// From where on it is zero.
+    pub fn reach(&self) -> f64 {
+        match self {
+            Self::Gaussian(gaussian) => gaussian.cutoff,
+            Self::Window(window) => window.to,
+            Self::Chebyshev { cutoff, .. } => *cutoff,
+        }
+    }
+}
+
+/// What a neighbour's factor is multiplied by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::descriptor) enum Weight {
+    /// 1.
+    One,
+    /// Its atomic number.
+    Number,
+    /// Its element's pseudo-spin.
+    Spin,
+}
+
+impl Weight {
+    /// The weight of a neighbour of an element, where the elements have these atomic numbers.
+    pub fn of(self, element: usize, numbers: &[f64]) -> f64 {
+        match self {
+            Self::One => 1.0,
+            Self::Number => numbers[element],
+            Self::Spin => Weighting::Spin.of(element, numbers.len()),
+        }
+    }
+}
+
+/// A weighted factor, evaluated once for every neighbour.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::descriptor) struct Shape {
+    pub factor: Factor,
+    pub weight: Weight,
+}
+
+/// The neighbours summed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::descriptor) enum Population {
+    /// Those of one element.
+    Element(usize),
+    /// All.
+    All,
+}
+
+/// A factor that depends on the angle between two neighbours.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::descriptor) enum Angle {
+    /// (1 + λ cos θ)^ζ, zero where the base is not positive.
+    Power {
+        /// λ.
+        lambda: f64,
+        /// ζ.
+        zeta: f64,
+    },
+    /// A(θ), its ends in radians.
+    Window(Window),
+    /// T_n(cos θ).
+    Chebyshev(u32),
+}
+
+/// Σ_j of a shape over a population.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::descriptor) struct PairSum {
+    pub feature: usize,
+    pub shape: usize,
+    pub population: Population,
+}
+
+/// One function: factor·Σ_{j<k} shape(j)·shape(k)·[third side]·angle(j, k), its shape that of the channel it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::descriptor) struct Product {
+    pub feature: usize,
+    pub angle: usize,
+    pub factor: f64,
+}
+
+/// The functions of one shape within a group.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::descriptor) struct Channel {
+    pub shape: usize,
+    pub products: Vec<Product>,
+}
+
+/// The functions that share their pairs of neighbours.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::descriptor) struct Group {
+    /// The neighbours j, and the neighbours k; where both are the same population, each pair is met once.
+    pub populations: [Population; 2],
+    /// Whether the factor of r_jk is there.
+    pub third_side: bool,
+    pub channels: Vec<Channel>,
+    pub angles: Vec<Angle>,
+}
+
+impl Group {
+    /// Whether an angle itself is needed, not only its cosine.
+    pub fn needs_theta(&self) -> bool {
+        self.angles.iter().any(|angle| matches!(angle, Angle::Window(_)))
+    }
+}
+
+/// The functions of one central element that are summed over neighbours and pairs of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::descriptor) struct TripletPlan {
+    pub shapes: Vec<Shape>,
+    pub pair_sums: Vec<PairSum>,
+    pub groups: Vec<Group>,
+    /// The largest distance of a neighbour that counts, Å.
+    pub reach: f64,
+}
+
+impl TripletPlan {
+    /// The plan of the listed functions (places in `functions`).
+    pub fn new(functions: &[SymmetryFunction], listed: &[usize]) -> Self {
+        let mut plan = Self::default();
+        for feature in listed {
+            plan.add(*feature, &functions[*feature]);
+        }
+        plan.reach = plan.shapes.iter().map(|shape| shape.factor.reach()).fold(0.0, f64::max);
+        plan
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.shapes.is_empty()
+    }
+
+    fn add(&mut self, feature: usize, function: &SymmetryFunction) {
+        match *function {
+            SymmetryFunction::Radial { neighbours, gaussian } => {
+                self.add_sum(feature, Factor::Gaussian(gaussian), neighbours);
+            }
+            SymmetryFunction::CompactRadial { neighbours, radial } => {
+                self.add_sum(feature, Factor::Window(radial), neighbours);
+            }
+            SymmetryFunction::ChebyshevRadial {
+                weighting,
+                order,
+                cutoff,
+            } => {
+                let shape = self.shape(Factor::Chebyshev { order, cutoff }, weight_of(weighting));
+                self.pair_sums.push(PairSum {
+                    feature,
+                    shape,
+                    population: Population::All,
+                });
+            }
+            SymmetryFunction::Angular {
+                pairs,
+                gaussian,
+                lambda,
+                zeta,
+                third_side,
+            } => {
+                let (populations, weight) = populations_of(pairs);
+                let shape = self.shape(Factor::Gaussian(gaussian), weight);
+                let angle = Angle::Power { lambda, zeta };
+                self.add_product(
+                    populations,
+                    third_side,
+                    shape,
+                    angle,
+                    (feature, 2.0_f64.powf(1.0 - zeta)),
+                );
+            }
+            SymmetryFunction::CompactAngular {
+                pairs,
+                radial,
+                angular,
+                third_side,
+            } => {
+                let (populations, weight) = populations_of(pairs);
+                let shape = self.shape(Factor::Window(radial), weight);
+                let (from, to) = (angular.from.to_radians(), angular.to.to_radians());
+                let angle = Angle::Window(Window { from, to, ..angular });
+                self.add_product(populations, third_side, shape, angle, (feature, 1.0));
+            }
+            SymmetryFunction::ChebyshevAngular {
+                weighting,
+                order,
+                cutoff,
+            } => {
+                let shape = self.shape(Factor::Chebyshev { order: 0, cutoff }, weight_of(weighting));
+                let all = [Population::All; 2];
+                self.add_product(all, false, shape, Angle::Chebyshev(order), (feature, 1.0));
+            }
+        }
+    }
+
+    fn add_sum(&mut self, feature: usize, factor: Factor, neighbours: Neighbours) {
+        let (population, weight) = match neighbours {
+            Neighbours::Element(element) => (Population::Element(element), Weight::One),
+            Neighbours::Weighted => (Population::All, Weight::Number),
+        };
+        let shape = self.shape(factor, weight);
+        self.pair_sums.push(PairSum {
+            feature,
+            shape,
+            population,
+        });
+    }
+
+    fn shape(&mut self, factor: Factor, weight: Weight) -> usize {
+        place_of(&mut self.shapes, Shape { factor, weight })
+    }
+
+    fn add_product(
+        &mut self,
+        populations: [Population; 2],
+        third_side: bool,
+        shape: usize,
+        angle: Angle,
+        (feature, factor): (usize, f64),
+    ) {
+        let same = |group: &Group| group.populations == populations && group.third_side == third_side;
+        let place = self.groups.iter().position(same).unwrap_or_else(|| {
+            self.groups.push(Group {
+                populations,
+                third_side,
+                channels: Vec::new(),
+                angles: Vec::new(),
+            });
+            self.groups.len() - 1
+        });
+        let group = &mut self.groups[place];
+        let angle = place_of(&mut group.angles, angle);
+        let product = Product { feature, angle, factor };
+        match group.channels.iter_mut().find(|channel| channel.shape == shape) {
+            Some(channel) => channel.products.push(product),
+            None => group.channels.push(Channel {
+                shape,
+                products: vec![product],
+            }),
+        }
+    }
+}
+
+/// Where an entry stands in a list, after adding it if it does not.
+fn place_of<T: PartialEq>(list: &mut Vec<T>, entry: T) -> usize {
+    list.iter().position(|other| *other == entry).unwrap_or_else(|| {
+        list.push(entry);
+        list.len() - 1
+    })
+}
+
+fn weight_of(weighting: Weighting) -> Weight {
+    match weighting {
+        Weighting::Uniform => Weight::One,
+        Weighting::Spin => Weight::Spin,
+    }
+}
+
+fn populations_of(pairs: Pairs) -> ([Population; 2], Weight) {
+    match pairs {
+        Pairs::Elements(a, b) => (
+            [Population::Element(a.min(b)), Population::Element(a.max(b))],
+            Weight::One,
+        ),
+        Pairs::Weighted => ([Population::All; 2], Weight::Number),
+    }
+}
