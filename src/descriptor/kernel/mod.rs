@@ -26,6 +26,9 @@ pub(super) use jacobian::jacobian;
 pub(crate) struct AtomCache {
     /// The neighbours within the descriptor's cutoff.
     pub around: Vec<Seen>,
+    /// Their distances, and cutoff functions at these.
+    distances: Vec<f64>,
+    fades: Vec<rows::Fade>,
     /// g′ of every pair shape, neighbour by neighbour.
     pub(super) pair_slopes: Vec<f64>,
     /// The neighbours (places in `around`) within reach of the angular functions.
@@ -63,9 +66,10 @@ impl WithSimd for Forward<'_> {
             cache,
             values,
         } = self;
-        radial::forward::<S>(plan, cutoff, cache, values);
+        radial::evaluate_fades::<S>(plan, cutoff, cache);
+        radial::forward::<S>(plan, cache, values);
         if let Some(angular) = &plan.angular {
-            moments::forward(simd, angular, cutoff, numbers, cache);
+            moments::forward(simd, angular, numbers, cache);
             moments::contract::<S>(angular, cache, values);
         }
         if !plan.triplets.is_empty() {

@@ -9,18 +9,11 @@ use pulp::Simd;
 use super::AtomCache;
 use super::radial::{exponents, fade};
 use super::vector::{accumulate, accumulate_scaled, along_direction, exponentials, first, fused};
-use crate::descriptor::cutoff::CutoffFunction;
 use crate::descriptor::plan::{AngularPlan, LANES};
 use crate::linear::{Vec3, add, dot, scale, sub};
 
 #[inline(always)]
-pub(super) fn forward<S: Simd>(
-    _simd: S,
-    angular: &AngularPlan,
-    cutoff: &CutoffFunction,
-    numbers: &[f64],
-    cache: &mut AtomCache,
-) {
+pub(super) fn forward<S: Simd>(_simd: S, angular: &AngularPlan, numbers: &[f64], cache: &mut AtomCache) {
     let channels = angular.ladder.len();
     let monomials = &angular.monomials;
     let count = monomials.count();
@@ -48,10 +41,11 @@ pub(super) fn forward<S: Simd>(
         .zip(cache.shapes.chunks_exact_mut(channels))
         .zip(cache.shape_slopes.chunks_exact_mut(channels))
     {
+        let place = *j as usize;
         fade::<S>(
             &angular.ladder,
-            cutoff,
-            cache.around[*j as usize].distance,
+            &cache.fades,
+            (place, cache.around[place].distance),
             shapes,
             slopes,
         );

@@ -6,6 +6,7 @@
 use pulp::Simd;
 
 use super::AtomCache;
+use super::rows::Fade;
 use super::vector::{accumulate, exponentials, fused, inner};
 use crate::descriptor::cutoff::CutoffFunction;
 use crate::descriptor::plan::{Ladder, Plan};
@@ -20,13 +21,23 @@ pub(super) fn exponents(ladder: &Ladder, r: f64, out: &mut [f64]) {
     }
 }
 
-/// Turns exponentials into g and writes g′; zeros beyond each run's cutoff.
+/// Turns the exponentials of a neighbour (its place among all) into g and writes g′; zeros beyond each run's cutoff.
 #[inline(always)]
-pub(super) fn fade<S: Simd>(ladder: &Ladder, cutoff: &CutoffFunction, r: f64, shapes: &mut [f64], slopes: &mut [f64]) {
-    for (radius, first, end) in &ladder.runs {
-        let (value, derivative) = cutoff.evaluate(r, *radius);
-        let constants = ladder.minus_eta[*first..*end].iter().zip(&ladder.shift[*first..*end]);
-        let results = shapes[*first..*end].iter_mut().zip(&mut slopes[*first..*end]);
+pub(super) fn fade<S: Simd>(
+    ladder: &Ladder,
+    fades: &[Fade],
+    (place, r): (usize, f64),
+    shapes: &mut [f64],
+    slopes: &mut [f64],
+) {
+    for run in &ladder.runs {
+        let (value, derivative) = fades[run.fade].at(place);
+        let constants = ladder.minus_eta[run.first..run.end]
+            .iter()
+            .zip(&ladder.shift[run.first..run.end]);
+        let results = shapes[run.first..run.end]
+            .iter_mut()
+            .zip(&mut slopes[run.first..run.end]);
         for ((shape, slope), (minus_eta, shift)) in results.zip(constants) {
             let exponential = *shape;
             let g = exponential * value;
@@ -36,8 +47,22 @@ pub(super) fn fade<S: Simd>(ladder: &Ladder, cutoff: &CutoffFunction, r: f64, sh
     }
 }
 
+/// Cutoff functions of all neighbours, for all radii of the plan.
 #[inline(always)]
-pub(super) fn forward<S: Simd>(plan: &Plan, cutoff: &CutoffFunction, cache: &mut AtomCache, values: &mut [f64]) {
+pub(super) fn evaluate_fades<S: Simd>(plan: &Plan, cutoff: &CutoffFunction, cache: &mut AtomCache) {
+    cache.distances.clear();
+    cache.distances.extend(cache.around.iter().map(|seen| seen.distance));
+    if cache.fades.len() < plan.radii.len() {
+        cache.fades.resize_with(plan.radii.len(), Fade::default);
+    }
+    for (fade, radius) in cache.fades.iter_mut().zip(&plan.radii) {
+        fade.forget();
+        fade.update::<S>(cutoff, *radius, &cache.distances);
+    }
+}
+
+#[inline(always)]
+pub(super) fn forward<S: Simd>(plan: &Plan, cache: &mut AtomCache, values: &mut [f64]) {
     let total: usize = cache.around.iter().map(|seen| plan.ladders[seen.element].len()).sum();
     cache.work.clear();
     cache.work.resize(total, 0.0);
@@ -52,11 +77,11 @@ pub(super) fn forward<S: Simd>(plan: &Plan, cutoff: &CutoffFunction, cache: &mut
     exponentials::<S>(&mut cache.work);
     let mut sums = vec![0.0; plan.offsets[plan.ladders.len()]];
     let mut at = 0;
-    for seen in &cache.around {
+    for (place, seen) in cache.around.iter().enumerate() {
         let ladder = &plan.ladders[seen.element];
         let shapes = &mut cache.work[at..at + ladder.len()];
         let slopes = &mut cache.pair_slopes[at..at + ladder.len()];
-        fade::<S>(ladder, cutoff, seen.distance, shapes, slopes);
+        fade::<S>(ladder, &cache.fades, (place, seen.distance), shapes, slopes);
         accumulate(&mut sums[plan.offsets[seen.element]..][..ladder.len()], shapes);
         at += ladder.len();
     }

@@ -296,8 +296,14 @@ impl Fade {
         self.radius = f64::NAN;
     }
 
+    /// The value and the derivative at one of the distances.
     #[inline(always)]
-    fn update<S: Simd>(&mut self, cutoff: &CutoffFunction, radius: f64, r: &[f64]) {
+    pub fn at(&self, place: usize) -> (f64, f64) {
+        (self.values[place], self.slopes[place])
+    }
+
+    #[inline(always)]
+    pub fn update<S: Simd>(&mut self, cutoff: &CutoffFunction, radius: f64, r: &[f64]) {
         if self.radius == radius {
             return;
         }
@@ -425,9 +431,29 @@ pub(super) fn angle_row<S: Simd>(simd: S, angle: &Angle, pairs: &Pairs, values: 
     }
 }
 
-/// (1 + λ cos θ)^ζ by repeated squaring.
+/// (1 + λ cos θ)^ζ by repeated squaring; the usual powers make loops of their own.
 #[inline(always)]
 fn whole_power<S: Simd>(simd: S, lambda: f64, zeta: u32, cosines: &[f64], values: &mut [f64], slopes: &mut [f64]) {
+    match zeta {
+        1 => power_row::<S, 1>(simd, lambda, zeta, cosines, values, slopes),
+        2 => power_row::<S, 2>(simd, lambda, zeta, cosines, values, slopes),
+        4 => power_row::<S, 4>(simd, lambda, zeta, cosines, values, slopes),
+        8 => power_row::<S, 8>(simd, lambda, zeta, cosines, values, slopes),
+        16 => power_row::<S, 16>(simd, lambda, zeta, cosines, values, slopes),
+        _ => power_row::<S, 0>(simd, lambda, zeta, cosines, values, slopes),
+    }
+}
+
+/// The loop of [`whole_power`], for the power POWER or, where that is 0, for any.
+#[inline(always)]
+fn power_row<S: Simd, const POWER: u32>(
+    simd: S,
+    lambda: f64,
+    zeta: u32,
+    cosines: &[f64],
+    values: &mut [f64],
+    slopes: &mut [f64],
+) {
     let (zero, one) = (simd.splat_f64s(0.0), simd.splat_f64s(1.0));
     let by_lambda = simd.splat_f64s(lambda);
     let by_slope = simd.splat_f64s(lambda * f64::from(zeta));
@@ -436,18 +462,36 @@ fn whole_power<S: Simd>(simd: S, lambda: f64, zeta: u32, cosines: &[f64], values
     let slopes = S::as_mut_simd_f64s(slopes).0;
     for ((cosine, value), slope) in cosines.iter().zip(values).zip(slopes) {
         let base = simd.max_f64s(simd.mul_add_e_f64s(by_lambda, *cosine, one), zero);
-        let positive = simd.greater_than_f64s(base, zero);
-        let (mut power, mut square, mut left) = (one, base, zeta - 1);
-        while left > 0 {
-            if left & 1 == 1 {
-                power = simd.mul_f64s(power, square);
+        let square = simd.mul_f64s(base, base);
+        let cube = simd.mul_f64s(square, base);
+        // The power one lower.
+        let lower = match POWER {
+            1 => simd.select_f64s(simd.greater_than_f64s(base, zero), one, zero),
+            2 => base,
+            4 => cube,
+            8 | 16 => {
+                let fourth = simd.mul_f64s(square, square);
+                let seventh = simd.mul_f64s(fourth, cube);
+                if POWER == 8 {
+                    seventh
+                } else {
+                    simd.mul_f64s(simd.mul_f64s(fourth, fourth), seventh)
+                }
             }
-            left >>= 1;
-            if left > 0 {
-                square = simd.mul_f64s(square, square);
+            _ => {
+                let positive = simd.greater_than_f64s(base, zero);
+                let (mut power, mut factor, mut left) = (one, base, zeta - 1);
+                while left > 0 {
+                    if left & 1 == 1 {
+                        power = simd.mul_f64s(power, factor);
+                    }
+                    left >>= 1;
+                    factor = simd.mul_f64s(factor, factor);
+                }
+                simd.select_f64s(positive, power, zero)
             }
-        }
-        *value = simd.mul_f64s(power, base);
-        *slope = simd.select_f64s(positive, simd.mul_f64s(power, by_slope), zero);
+        };
+        *value = simd.mul_f64s(lower, base);
+        *slope = simd.mul_f64s(lower, by_slope);
     }
 }

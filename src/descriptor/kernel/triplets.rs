@@ -58,6 +58,8 @@ struct Near {
     lanes: usize,
     /// The place of each lane's neighbour in the atom's surroundings.
     places: Vec<u32>,
+    /// The element and the octant of each neighbour in the atom's surroundings.
+    octants: Vec<usize>,
     /// The lanes of each element's neighbours, without the empty ones.
     elements: Vec<Range<usize>>,
     displacement: [Vec<f64>; 3],
@@ -122,11 +124,26 @@ impl Near {
     fn fill(&mut self, around: &[Seen], elements: usize, reach: f64) {
         self.places.clear();
         self.elements.clear();
+        // Neighbours of one octant stand together, so that whole chunks are out of reach of the opposite one.
+        self.octants.clear();
+        self.octants.extend(around.iter().map(|seen| {
+            let [x, y, z] = seen.direction.map(|u| usize::from(u < 0.0));
+            // In this order neighbouring octants follow each other.
+            let code = 4 * x + 2 * (x ^ y) + (x ^ y ^ z);
+            if seen.distance >= reach {
+                usize::MAX
+            } else {
+                8 * seen.element + code
+            }
+        }));
         for element in 0..elements {
             let first = self.places.len();
-            for (place, seen) in around.iter().enumerate() {
-                if seen.element == element && (seen.distance < reach || seen.distance.is_nan()) {
-                    self.places.push(place as u32);
+            let count = self.octants.iter().filter(|octant| **octant / 8 == element).count();
+            if count > 0 {
+                for octant in 8 * element..8 * (element + 1) {
+                    let places = self.octants.iter().enumerate();
+                    self.places
+                        .extend(places.filter(|(_, own)| **own == octant).map(|(place, _)| place as u32));
                 }
             }
             self.elements.push(first..self.places.len());
@@ -274,7 +291,10 @@ impl GroupCache {
             let mut near = false;
             for square in &self.sides[from..from + LANES] {
                 // Whatever is not a number is kept, to show.
-                near |= !matches!(square.partial_cmp(&limit), Some(std::cmp::Ordering::Greater | std::cmp::Ordering::Equal));
+                near |= !matches!(
+                    square.partial_cmp(&limit),
+                    Some(std::cmp::Ordering::Greater | std::cmp::Ordering::Equal)
+                );
             }
             if !near {
                 open = false;
@@ -309,8 +329,11 @@ impl GroupCache {
             let j = row.lane;
             let (x, y, z) = (ux[j], uy[j], uz[j]);
             let others = ux[row.columns()].iter().zip(&uy[row.columns()]).zip(&uz[row.columns()]);
-            let angles = self.thetas[row.pairs()].iter_mut().zip(&mut self.inverse_sines[row.pairs()]);
-            for ((((ux, uy), uz), cosine), (theta, inverse_sine)) in others.zip(&self.cosines[row.pairs()]).zip(angles) {
+            let angles = self.thetas[row.pairs()]
+                .iter_mut()
+                .zip(&mut self.inverse_sines[row.pairs()]);
+            for ((((ux, uy), uz), cosine), (theta, inverse_sine)) in others.zip(&self.cosines[row.pairs()]).zip(angles)
+            {
                 let a = fused::<S>(y, *uz, -(z * *uy));
                 let b = fused::<S>(z, *ux, -(x * *uz));
                 let c = fused::<S>(x, *uy, -(y * *ux));
@@ -624,9 +647,27 @@ pub(super) fn backward<S: Simd>(
             let weights = (&work.weights[..], &work.weight_slopes[..]);
             let channels = 0..group.channels.len();
             if group.third_side {
-                spread::<S, true>(simd, group, channels, near, pairs, rows, weights, (&mut work.tally, &mut pull));
+                spread::<S, true>(
+                    simd,
+                    group,
+                    channels,
+                    near,
+                    pairs,
+                    rows,
+                    weights,
+                    (&mut work.tally, &mut pull),
+                );
             } else {
-                spread::<S, false>(simd, group, channels, near, pairs, rows, weights, (&mut work.tally, &mut pull));
+                spread::<S, false>(
+                    simd,
+                    group,
+                    channels,
+                    near,
+                    pairs,
+                    rows,
+                    weights,
+                    (&mut work.tally, &mut pull),
+                );
             }
         }
     }
@@ -670,9 +711,27 @@ pub(super) fn jacobian<S: Simd>(simd: S, plan: &TripletPlan, cache: &mut AtomCac
                     let weights = (&work.angles[at.clone()], &work.angle_slopes[at]);
                     let (channels, rows) = (index..index + 1, rows.clone());
                     if group.third_side {
-                        spread::<S, true>(simd, group, channels, near, pairs, rows, weights, (&mut work.tally, pull));
+                        spread::<S, true>(
+                            simd,
+                            group,
+                            channels,
+                            near,
+                            pairs,
+                            rows,
+                            weights,
+                            (&mut work.tally, pull),
+                        );
                     } else {
-                        spread::<S, false>(simd, group, channels, near, pairs, rows, weights, (&mut work.tally, pull));
+                        spread::<S, false>(
+                            simd,
+                            group,
+                            channels,
+                            near,
+                            pairs,
+                            rows,
+                            weights,
+                            (&mut work.tally, pull),
+                        );
                     }
                 }
             }

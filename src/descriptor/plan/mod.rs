@@ -21,13 +21,24 @@ pub(super) struct Ladder {
     pub minus_eta: Vec<f64>,
     /// The centre of each shape.
     pub shift: Vec<f64>,
-    /// Cutoff radius, first and one past the last shape of each run.
-    pub runs: Vec<(f64, usize, usize)>,
+    pub runs: Vec<Run>,
+}
+
+/// Neighbouring shapes of one cutoff radius.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Run {
+    pub radius: f64,
+    /// The first shape, and one past the last.
+    pub first: usize,
+    pub end: usize,
+    /// The radius's place among the plan's.
+    pub fade: usize,
 }
 
 impl Ladder {
     /// The ladder of some shapes, and the place of each in it.
-    fn new(shapes: &[Gaussian]) -> (Self, Vec<usize>) {
+    /// Radii that are new are added to `known`.
+    fn new(shapes: &[Gaussian], known: &mut Vec<f64>) -> (Self, Vec<usize>) {
         let mut ladder = Self::default();
         let mut places = vec![0; shapes.len()];
         let mut radii: Vec<f64> = shapes.iter().map(|shape| shape.cutoff).collect();
@@ -45,7 +56,16 @@ impl Ladder {
             let padded = ladder.minus_eta.len().next_multiple_of(LANES);
             ladder.minus_eta.resize(padded, 0.0);
             ladder.shift.resize(padded, 0.0);
-            ladder.runs.push((radius, first, padded));
+            let fade = known.iter().position(|other| *other == radius).unwrap_or_else(|| {
+                known.push(radius);
+                known.len() - 1
+            });
+            ladder.runs.push(Run {
+                radius,
+                first,
+                end: padded,
+                fade,
+            });
         }
         (ladder, places)
     }
@@ -57,7 +77,7 @@ impl Ladder {
 
     /// The largest cutoff radius, 0 for an empty ladder.
     pub fn reach(&self) -> f64 {
-        self.runs.iter().map(|run| run.0).fold(0.0, f64::max)
+        self.runs.iter().map(|run| run.radius).fold(0.0, f64::max)
     }
 }
 
@@ -101,6 +121,8 @@ pub(super) struct AngularPlan {
 /// The fast evaluation of the functions of one central element.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plan {
+    /// The cutoff radii of all ladders.
+    pub radii: Vec<f64>,
     /// Radial shapes for neighbours of each element.
     pub ladders: Vec<Ladder>,
     /// Where each element's pair sums start; one entry more than there are elements.
@@ -125,7 +147,9 @@ impl Plan {
                 }
             }
         }
-        let (ladders, places): (Vec<Ladder>, Vec<Vec<usize>>) = shapes.iter().map(|list| Ladder::new(list)).unzip();
+        let mut radii = Vec::new();
+        let (ladders, places): (Vec<Ladder>, Vec<Vec<usize>>) =
+            shapes.iter().map(|list| Ladder::new(list, &mut radii)).unzip();
         let mut offsets = vec![0];
         for ladder in &ladders {
             offsets.push(offsets[offsets.len() - 1] + ladder.len());
@@ -147,8 +171,9 @@ impl Plan {
                 radial.push(RadialFeature { feature, parts });
             }
         }
-        let (angular, others) = plan_angles(functions, elements);
+        let (angular, others) = plan_angles(functions, elements, &mut radii);
         Self {
+            radii,
             ladders,
             offsets,
             radial,
@@ -181,7 +206,11 @@ fn by_moments(function: &SymmetryFunction) -> bool {
     }
 }
 
-fn plan_angles(functions: &[SymmetryFunction], elements: usize) -> (Option<AngularPlan>, Vec<usize>) {
+fn plan_angles(
+    functions: &[SymmetryFunction],
+    elements: usize,
+    radii: &mut Vec<f64>,
+) -> (Option<AngularPlan>, Vec<usize>) {
     let mut shapes = Vec::new();
     let mut plain = Vec::new();
     let mut degree = 0;
@@ -200,7 +229,7 @@ fn plan_angles(functions: &[SymmetryFunction], elements: usize) -> (Option<Angul
     if shapes.is_empty() {
         return (None, plain);
     }
-    let (ladder, places) = Ladder::new(&shapes);
+    let (ladder, places) = Ladder::new(&shapes, radii);
     let mut contractions: Vec<Contraction> = Vec::new();
     for (feature, function) in functions.iter().enumerate() {
         let SymmetryFunction::Angular {
