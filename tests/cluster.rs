@@ -58,7 +58,8 @@ impl Place {
     }
 
     fn on(mut self, cluster: &Cluster) -> Self {
-        self.environment.push(("SLURM_CONF".to_owned(), text(&cluster.configuration()).to_owned()));
+        self.environment
+            .push(("SLURM_CONF".to_owned(), text(&cluster.configuration()).to_owned()));
         self
     }
 
@@ -89,7 +90,16 @@ impl Place {
         let (start, out) = (self.path("start.xyz"), self.path("asked.xyz"));
         harness::expect(
             0,
-            &["data", "make", text(&start), "-o", text(&out), "-n", &count.to_string(), "-q"],
+            &[
+                "data",
+                "make",
+                text(&start),
+                "-o",
+                text(&out),
+                "-n",
+                &count.to_string(),
+                "-q",
+            ],
         );
         out
     }
@@ -133,8 +143,10 @@ fn labels_in_batch_jobs_are_the_labels() {
     let (code, error, expected) = plain.label("out.xyz");
     assert_eq!(code, 0, "{error}");
 
-    let table = format!("{QUICK}\npartition = \"main\"\nntasks = 2\ncpus-per-task = 2\ntime = \"90 s\"\noptions = [\"--comment=a b\"]\n\
-                         job-name = \"argon\"\nsetup = \"export SHAPE=$SLURM_NTASKS-$SLURM_CPUS_PER_TASK\"\nmost-jobs = 2");
+    let table = format!(
+        "{QUICK}\npartition = \"main\"\nntasks = 2\ncpus-per-task = 2\ntime = \"90 s\"\noptions = [\"--comment=a b\"]\n\
+                         job-name = \"argon\"\nsetup = \"export SHAPE=$SLURM_NTASKS-$SLURM_CPUS_PER_TASK\"\nmost-jobs = 2"
+    );
     let program = "squeue --noheader --jobs=$SLURM_JOB_ID --format='%P %l %j %k' >> $CALLS.shape; echo $SHAPE >> $CALLS.shape; sleep 0.3";
     let place = Place::new(program, Some(&table)).on(&cluster);
     std::fs::copy(plain.path("asked.xyz"), place.path("asked.xyz")).unwrap();
@@ -147,12 +159,20 @@ fn labels_in_batch_jobs_are_the_labels() {
     let jobs: BTreeSet<String> = place.calls().into_iter().map(|(_, job)| job).collect();
     assert!(jobs.len() == 5 && !jobs.contains("none"), "{jobs:?}");
     let shape = std::fs::read_to_string(place.path("calls.shape")).unwrap();
-    assert!(shape.contains("main 2:00 argon-frame-000000-0 a b") && shape.contains("2-2"), "{shape}");
+    assert!(
+        shape.contains("main 2:00 argon-frame-000000-0 a b") && shape.contains("2-2"),
+        "{shape}"
+    );
     assert!(!place.path("out.xyz.jobs").exists(), "folders of answers are removed");
 
     // The same through a template, in which the users' own lines stand.
-    let place = Place::new("echo $SHAPE >> $CALLS.shape", Some(&format!("{QUICK}\ntemplate = \"job.sh\""))).on(&cluster);
-    let template = "#!/bin/bash\n#SBATCH --ntasks=3\n#SBATCH --time=7\nexport SHAPE=mine-$SLURM_NTASKS\n{command}\necho bye\n";
+    let place = Place::new(
+        "echo $SHAPE >> $CALLS.shape",
+        Some(&format!("{QUICK}\ntemplate = \"job.sh\"")),
+    )
+    .on(&cluster);
+    let template =
+        "#!/bin/bash\n#SBATCH --ntasks=3\n#SBATCH --time=7\nexport SHAPE=mine-$SLURM_NTASKS\n{command}\necho bye\n";
     std::fs::write(place.path("job.sh"), template).unwrap();
     std::fs::copy(plain.path("asked.xyz"), place.path("asked.xyz")).unwrap();
     let (code, error, found) = place.label("out.xyz");
@@ -163,7 +183,8 @@ fn labels_in_batch_jobs_are_the_labels() {
 
     // A real code, where it is there.
     let start = repository("examples/silicon-dft/silicon.xyz");
-    let pw = std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|at| at.join("pw.x").is_file()));
+    let pw =
+        std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|at| at.join("pw.x").is_file()));
     if !pw {
         eprintln!("skipped: no pw.x");
         return;
@@ -217,8 +238,11 @@ fn a_driver_killed_at_any_moment_loses_no_job_and_computes_none_twice() {
         place.assert_computed_once(count);
         let events = std::fs::read_to_string(run.join("events.jsonl")).unwrap();
         let submitted = events.matches("submitted as").count();
-        let taken_over = events.matches("took over Slurm job").count() + events.matches("whose number was not kept").count();
-        eprintln!("seed {seed}: {count} labels, {hits} kills, {submitted} jobs noted at submission, {taken_over} taken over");
+        let taken_over =
+            events.matches("took over Slurm job").count() + events.matches("whose number was not kept").count();
+        eprintln!(
+            "seed {seed}: {count} labels, {hits} kills, {submitted} jobs noted at submission, {taken_over} taken over"
+        );
         assert!(taken_over > 0 && submitted > 0, "{events}");
     }
 }
@@ -235,8 +259,8 @@ fn what_happens_to_jobs_and_controllers_is_survived() {
     // An interrupt ends the driver at once and leaves the job, which the next driver takes over.
     let mut child = place.start(&arguments);
     wait_for("the others", || lines(&place.path("calls")) == 2);
+    wait_for("the end of their jobs", || cluster.jobs().len() == 1);
     let waiting = cluster.jobs();
-    assert_eq!(waiting.len(), 1);
     let begun = Instant::now();
     signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(75));
@@ -279,8 +303,17 @@ fn what_happens_to_jobs_and_controllers_is_survived() {
     let (code, error) = place.run(&["check", text(&config)]);
     assert!(code == 78 && error.contains("nowhere"), "{code}: {error}");
     let (code, error) = place.run(&["run", text(&config), "--out", text(&run), "-q"]);
-    assert!(code == 69 && error.contains("sbatch refuses the job") && error.contains("nowhere"), "{code}: {error}");
-    let mended = ["resume", text(&run), "-q", "--set", "oracle.command.slurm.partition=\"main\""];
+    assert!(
+        code == 69 && error.contains("sbatch refuses the job") && error.contains("nowhere"),
+        "{code}: {error}"
+    );
+    let mended = [
+        "resume",
+        text(&run),
+        "-q",
+        "--set",
+        "oracle.command.slurm.partition=\"main\"",
+    ];
     let (code, error) = place.run(&mended);
     assert_eq!(code, 0, "{error}");
 }
@@ -308,6 +341,7 @@ sbatch)
              echo "$id|COMPLETED|None|$folder" > "$FAKE/job.$id" ) >/dev/null 2>&1 &
     esac
     case $how in
+        hang) flock -u 9; sleep 30;;
         silent:*) echo "sbatch: error: ${how#silent:}" >&2; exit 1;;
         print:*) echo "${how#print:}";;
         *) echo "$id";;
@@ -338,7 +372,9 @@ fn scripted(before: &str, table: &str, sbatch: &str, squeue: &str) -> Place {
     let path = std::env::var("PATH").unwrap();
     let path = format!("{}:{path}", text(&place.path("bin")));
     place.environment.push(("PATH".to_owned(), path));
-    place.environment.push(("FAKE".to_owned(), text(&place.path("fake")).to_owned()));
+    place
+        .environment
+        .push(("FAKE".to_owned(), text(&place.path("fake")).to_owned()));
     place
 }
 
@@ -346,7 +382,8 @@ fn scripted(before: &str, table: &str, sbatch: &str, squeue: &str) -> Place {
 fn every_misbehaviour_of_slurm_ends_in_a_retried_label_or_a_clean_stop() {
     const SWIFT: &str = "poll-interval = \"40 ms\"\nfile-delay = \"200 ms\"\npatience = \"3 s\"";
     let away = "Unable to contact slurm controller (connect failure)";
-    let limit = "QOSMaxSubmitJobPerUserLimit: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)";
+    let policy = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)";
+    let limit = format!("QOSMaxSubmitJobPerUserLimit: {policy}");
     // Injected; the program's own lines; sbatch's and squeue's; exit code; what is said; how often the program answered.
     let state = |word: &str| (format!("state:{word}\n"), String::new());
     let sbatch = |line: &str| (format!("{line}\n"), String::new());
@@ -359,26 +396,146 @@ fn every_misbehaviour_of_slurm_ends_in_a_retried_label_or_a_clean_stop() {
         ("pre-empted", "", state("PREEMPTED"), 0, "PREEMPTED", 3),
         ("out of memory", "", state("OUT_OF_MEMORY"), 0, "too little memory", 3),
         ("cancelled", "", state("CANCELLED"), 0, "CANCELLED", 3),
-        ("completed, but no files", "", state("COMPLETED"), 0, "cannot be seen here", 3),
+        (
+            "completed, but no files",
+            "",
+            state("COMPLETED"),
+            0,
+            "cannot be seen here",
+            3,
+        ),
         ("lost", "", state("LOST"), 0, "never began", 3),
-        ("killed by a signal", "mkdir $CALLS.first 2>/dev/null && kill -9 $$", sbatch(""), 0, "SIGKILL", 3),
-        ("exit code 3, once", "mkdir $CALLS.first 2>/dev/null && exit 3", sbatch(""), 0, "exit code 3", 3),
+        (
+            "killed by a signal",
+            "mkdir $CALLS.first 2>/dev/null && kill -9 $$",
+            sbatch(""),
+            0,
+            "SIGKILL",
+            3,
+        ),
+        (
+            "exit code 3, once",
+            "mkdir $CALLS.first 2>/dev/null && exit 3",
+            sbatch(""),
+            0,
+            "exit code 3",
+            3,
+        ),
         ("exit code 3, always", "exit 3", sbatch(""), 69, "exit code 3", 0),
         ("exit code 65: no answer", "exit 65", sbatch(""), 65, "no label", 0),
         ("program not found", "exit 127", sbatch(""), 69, "cannot be run", 0),
-        ("sbatch: controller away", "", sbatch(&many(&format!("refuse:{away}"), 4)), 0, "sbatch gives no answer", 3),
-        ("sbatch: away for good", "", sbatch(&many(&format!("refuse:{away}"), 900)), 69, "sbatch gives no answer", 0),
-        ("sbatch: taken, answer lost", "", sbatch("silent:Socket timed out on send/recv operation"), 0, "", 3),
-        ("sbatch: prints no number", "", sbatch("print:Submitted batch job twelve"), 0, "is no job number", 3),
-        ("sbatch: too many jobs", "sleep 0.3", (format!("\nrefuse:{limit}\nrefuse:{limit}\n"), String::new()), 0, "waiting to submit", 3),
-        ("sbatch: too many, none there", "", sbatch(&many(&format!("refuse:{limit}"), 3)), 69, "no other of this run", 0),
-        ("sbatch: bad account", "", sbatch(&many("refuse:Invalid account", 3)), 69, "sbatch refuses the job", 0),
-        ("sbatch: something new", "", sbatch("refuse:Something new"), 0, "Something new", 3),
-        ("squeue: controller away", "sleep 0.5", squeue(many(&format!("refuse:{away}"), 5)), 0, "squeue gives no answer", 3),
-        ("squeue: away for good", "sleep 6", squeue(many(&format!("refuse:{away}"), 900)), 69, "the jobs go on", 0),
-        ("squeue: garbage", "sleep 0.5", squeue(many("print:<html>busy</html>", 5)), 0, "not what it was asked for", 3),
-        ("squeue: empty, jobs at work", "sleep 2", squeue(many("print:", 4)), 0, "", 3),
-        ("squeue: a state unknown to us", "sleep 0.3", squeue(many("print:101|DREAMING|None|/", 3)), 0, "", 3),
+        (
+            "sbatch: controller away",
+            "",
+            sbatch(&many(&format!("refuse:{away}"), 4)),
+            0,
+            "sbatch gives no answer",
+            3,
+        ),
+        (
+            "sbatch: away for good",
+            "",
+            sbatch(&many(&format!("refuse:{away}"), 900)),
+            69,
+            "sbatch takes no job",
+            0,
+        ),
+        (
+            "sbatch: many others of ours",
+            "",
+            sbatch(&many(&format!("refuse:{limit}"), 5)),
+            0,
+            "waiting to submit",
+            3,
+        ),
+        (
+            "sbatch: taken, answer lost",
+            "",
+            sbatch("silent:Socket timed out on send/recv operation"),
+            0,
+            "",
+            3,
+        ),
+        (
+            "sbatch: prints no number",
+            "",
+            sbatch("print:Submitted batch job twelve"),
+            0,
+            "is no job number",
+            3,
+        ),
+        (
+            "sbatch: too many jobs",
+            "sleep 0.3",
+            (format!("\nrefuse:{limit}\nrefuse:{limit}\n"), String::new()),
+            0,
+            "waiting to submit",
+            3,
+        ),
+        (
+            "sbatch: too many, none there",
+            "",
+            sbatch(&many(&format!("refuse:{policy}"), 3)),
+            69,
+            "no other of this run",
+            0,
+        ),
+        (
+            "sbatch: bad account",
+            "",
+            sbatch(&many("refuse:Invalid account", 3)),
+            69,
+            "sbatch refuses the job",
+            0,
+        ),
+        (
+            "sbatch: something new",
+            "",
+            sbatch("refuse:Something new"),
+            0,
+            "Something new",
+            3,
+        ),
+        (
+            "squeue: controller away",
+            "sleep 0.5",
+            squeue(many(&format!("refuse:{away}"), 5)),
+            0,
+            "squeue gives no answer",
+            3,
+        ),
+        (
+            "squeue: away for good",
+            "sleep 6",
+            squeue(many(&format!("refuse:{away}"), 900)),
+            69,
+            "the jobs go on",
+            0,
+        ),
+        (
+            "squeue: garbage",
+            "sleep 0.5",
+            squeue(many("print:<html>busy</html>", 5)),
+            0,
+            "not what it was asked for",
+            3,
+        ),
+        (
+            "squeue: empty, jobs at work",
+            "sleep 2",
+            squeue(many("print:", 4)),
+            0,
+            "",
+            3,
+        ),
+        (
+            "squeue: a state unknown to us",
+            "sleep 0.3",
+            squeue(many("print:101|DREAMING|None|/", 3)),
+            0,
+            "",
+            3,
+        ),
     ];
     println!("{:<31} exit  answers  came out", "injected");
     for (what, before, (sbatch, squeue), code, said, answers) in cases {
@@ -387,7 +544,10 @@ fn every_misbehaviour_of_slurm_ends_in_a_retried_label_or_a_clean_stop() {
         let (asked, config, out) = (place.path("asked.xyz"), place.path("slmc.toml"), place.path("out.xyz"));
         let (found, error) = place.run(&["label", text(&asked), text(&config), "-o", text(&out), "-v"]);
         let calls = place.calls().len();
-        let line = error.lines().find(|line| !said.is_empty() && line.contains(said)).unwrap_or("labels");
+        let line = error
+            .lines()
+            .find(|line| !said.is_empty() && line.contains(said))
+            .unwrap_or("labels");
         println!("{what:<31} {found:>4}  {calls:>7}  {line}");
         assert_eq!(found, code, "{what}: {error}");
         assert!(error.contains(said), "{what}: {error}");
@@ -408,6 +568,96 @@ fn every_misbehaviour_of_slurm_ends_in_a_retried_label_or_a_clean_stop() {
 }
 
 #[test]
+fn a_job_whose_number_was_not_kept_is_found_again() {
+    let table = "poll-interval = \"100 ms\"\nfile-delay = \"2 s\"";
+    for (before, killed_when) in [("sleep 2", "fake/job.101"), ("", "calls")] {
+        let place = scripted(before, table, "hang\n", "");
+        place.asked(1);
+        let (asked, config, out) = (place.path("asked.xyz"), place.path("slmc.toml"), place.path("out.xyz"));
+        let arguments = ["label", text(&asked), text(&config), "-o", text(&out), "-v"];
+        let mut child = place.start(&arguments);
+        wait_for("the job", || place.path(killed_when).exists());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (code, error) = place.run(&arguments);
+        assert!(
+            code == 0 && error.contains("took over") | error.contains("was not kept"),
+            "{error}"
+        );
+        place.assert_computed_once(1);
+    }
+    // A driver that died before sbatch: nothing is in the queue, and after a while it is submitted again.
+    let place = scripted("", table, "refuse:Unable to contact slurm controller\n", "");
+    place.asked(1);
+    let (asked, config, out) = (place.path("asked.xyz"), place.path("slmc.toml"), place.path("out.xyz"));
+    let arguments = ["label", text(&asked), text(&config), "-o", text(&out), "-v"];
+    let mut child = place.start(&arguments);
+    wait_for("sbatch", || place.path("fake/asked").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (code, error) = place.run(&arguments);
+    assert!(code == 0, "{error}");
+    place.assert_computed_once(1);
+}
+
+/// The first script of the guide, for this machine: its own folder, one node, three tasks, no modules.
+fn guide_script(slmc: &str, limit: &str) -> String {
+    let guide = std::fs::read_to_string(repository("docs/cluster.md")).unwrap();
+    let script = guide.split("```bash\n").nth(1).unwrap().split("```").next().unwrap();
+    let lines = script.lines().filter(|line| {
+        let elsewhere = [
+            "--partition",
+            "--account",
+            "--nodes",
+            "--ntasks-per-node",
+            "module load",
+        ];
+        !elsewhere.iter().any(|word| line.contains(word))
+    });
+    let script: String = lines.flat_map(|line| [line, "\n"]).collect();
+    assert!(
+        script.contains("slmc resume run") && script.contains("sbatch \"$0\""),
+        "{script}"
+    );
+    script
+        .replacen("#SBATCH --time", "#SBATCH --ntasks=3\n#SBATCH --time", 1)
+        .replace("    slmc ", &format!("    {slmc} "))
+        .replace("23.5 h", limit)
+}
+
+#[test]
+fn the_guides_script_runs_on_nodes_of_one_allocation_and_submits_itself_until_done() {
+    let Some(cluster) = Cluster::start() else { return };
+    let plain = Place::new("", None);
+    let whole = plain.path("run");
+    let (code, error) = plain.run(&["run", text(&plain.path("slmc.toml")), "--out", text(&whole), "-q"]);
+    assert_eq!(code, 0, "{error}");
+    let place = Place::new("echo $SLURM_STEP_ID >> $CALLS.steps; sleep 0.2", None).on(&cluster);
+    let config = std::fs::read_to_string(place.path("slmc.toml")).unwrap();
+    let launch = "[oracle.command]\nlaunch = \"srun --exclusive --ntasks=1 {command}\"";
+    std::fs::write(place.path("slmc.toml"), config.replace("[oracle.command]", launch)).unwrap();
+    std::fs::write(place.path("job.sh"), guide_script(env!("CARGO_BIN_EXE_slmc"), "1 h")).unwrap();
+    let script = place.path("job.sh");
+    let chdir = format!("--chdir={}", text(place.folder.path()));
+    let output = cluster.ask("sbatch", &["--parsable", &chdir, text(&script)]);
+    let first = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    // Slurm's warning, as `--signal=B:TERM@600` gives it.
+    wait_for("labels", || lines(&place.path("calls")) >= 4);
+    cluster.ask("scancel", &["--batch", "--signal=TERM", &first]);
+    wait_for("the report", || {
+        place.path("run/report.html").exists() && cluster.jobs().is_empty()
+    });
+    let log = std::fs::read_to_string(place.path(&format!("slmc-{first}.log"))).unwrap();
+    assert!(log.contains("SIGTERM received"), "{log}");
+    assert_same_decisions(&whole, &place.path("run"));
+    place.assert_computed_once(labels(&whole).len());
+    let jobs: BTreeSet<String> = place.calls().into_iter().map(|(_, job)| job).collect();
+    assert_eq!(jobs.len(), 2, "two jobs, each with many steps: {jobs:?}");
+    let steps = std::fs::read_to_string(place.path("calls.steps")).unwrap();
+    assert!(steps.lines().all(|step| step.parse::<u64>().is_ok()), "{steps}");
+}
+
+#[test]
 fn one_question_serves_all_jobs_and_tables_are_checked() {
     let table = "poll-interval = \"500 ms\"\nfile-delay = \"1 s\"";
     let place = scripted("sleep 2", table, "", "");
@@ -421,7 +671,11 @@ fn one_question_serves_all_jobs_and_tables_are_checked() {
     let asked = std::fs::read_to_string(place.path("fake/asked")).unwrap();
     let count = |name: &str| asked.lines().filter(|line| line.starts_with(name)).count();
     assert_eq!(count("sbatch"), 12);
-    assert!(count("squeue") as f64 <= 2.0 + seconds / 0.5, "{} questions in {seconds:.1} s", count("squeue"));
+    assert!(
+        count("squeue") as f64 <= 2.0 + seconds / 0.5,
+        "{} questions in {seconds:.1} s",
+        count("squeue")
+    );
 
     // What cannot work is said before anything runs.
     let complaint = |from: &str, to: &str| {

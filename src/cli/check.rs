@@ -85,9 +85,8 @@ fn check_batch_jobs(choice: &OracleChoice) -> Result<bool, Failure> {
         return Ok(false);
     };
     let place = format!("[oracle.{}.slurm]", choice.name());
-    let problem = |problem: String| {
-        Failure::new(exit::CONFIG, format!("{place}: {problem}")).hint("see docs/cluster.md")
-    };
+    let problem =
+        |problem: String| Failure::new(exit::CONFIG, format!("{place}: {problem}")).hint("see docs/cluster.md");
     // The template's path is absolute by now.
     let slurm = choice.batch_jobs(std::path::Path::new(".")).map_err(problem)?;
     if let Some(slurm) = slurm {

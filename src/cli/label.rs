@@ -115,7 +115,10 @@ impl Label {
 
     /// The folder of the label's files. Batch jobs outlive this process, and the next one has to find them.
     fn work(&self, batch_jobs: bool) -> PathBuf {
-        let name = self.output.file_name().map_or("out".into(), std::ffi::OsStr::to_string_lossy);
+        let name = self
+            .output
+            .file_name()
+            .map_or("out".into(), std::ffi::OsStr::to_string_lossy);
         folder_of(&self.output).join(if batch_jobs {
             format!("{name}.jobs")
         } else {

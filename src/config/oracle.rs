@@ -13,8 +13,8 @@ use crate::oracle::ipi::{
 };
 use crate::oracle::pool::OpenOracle;
 use crate::oracle::recorded::{Recorded, RecordedConfig};
-use crate::oracle::vasp::{self, VaspConfig, VaspMode};
 use crate::oracle::slurm::{Slurm, SlurmConfig};
+use crate::oracle::vasp::{self, VaspConfig, VaspMode};
 use crate::oracle::{Oracle, OracleError, cp2k, espresso};
 use crate::structure::Structure;
 
@@ -124,7 +124,10 @@ impl OracleChoice {
             return Ok(None);
         };
         if !self.is_file_mode() {
-            return Err("batch jobs are for `mode = \"file\"`: set it, or take the slurm table out and submit slmc itself".to_owned());
+            return Err(
+                "batch jobs are for `mode = \"file\"`: set it, or take the slurm table out and submit slmc itself"
+                    .to_owned(),
+            );
         }
         Slurm::new(slurm, folder).map(Some)
     }
@@ -293,9 +296,7 @@ pub fn open_oracle(choice: &OracleChoice, first_frame: &Structure, folder: &Path
             OracleChoice::Cp2k(config) => Box::new(open_cp2k(config, &first_frame, &own, &folder)?),
             OracleChoice::Lammps(config) => Box::new(open_lammps(config, &first_frame, &own, &folder)?),
             OracleChoice::Ase(config) => Box::new(open_ase(config, &first_frame, &own, &folder)?),
-            OracleChoice::Command(config) => {
-                Box::new(command::open(config, &own, &folder)?.in_batch_jobs(slurm))
-            }
+            OracleChoice::Command(config) => Box::new(command::open(config, &own, &folder)?.in_batch_jobs(slurm)),
             OracleChoice::Recorded(config) => Box::new(Recorded::new(config, &folder)?),
             OracleChoice::Ipi(config) => Box::new(open(config, &first_frame, &own, &folder)?),
             OracleChoice::Vasp(config) => vasp::open_in_batch_jobs(config, &first_frame, &own, &folder, slurm)?,

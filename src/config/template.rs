@@ -113,7 +113,9 @@ pub fn with_slurm(template: &str, oracle: &str) -> Option<String> {
         "vasp" | "command" => "",
         _ => return None,
     };
-    let lines = template.lines().filter(|line| !line.starts_with("# mode ") && !line.starts_with("# launch "));
+    let lines = template
+        .lines()
+        .filter(|line| !line.starts_with("# mode ") && !line.starts_with("# launch "));
     let mut text: String = lines.flat_map(|line| [line, "\n"]).collect();
     let table = format!(
         r#"{mode}launch = "srun"               # how a job starts the program on all its tasks
@@ -148,9 +150,13 @@ mod tests {
     fn templates_with_batch_jobs_are_configurations() {
         for oracle in ["vasp", "espresso", "cp2k", "command"] {
             let text = with_slurm(&template(oracle, "start.xyz"), oracle).unwrap();
-            let config = crate::config::parse(&text).unwrap_or_else(|complaints| panic!("{oracle}: {complaints:?}\n{text}"));
+            let config =
+                crate::config::parse(&text).unwrap_or_else(|complaints| panic!("{oracle}: {complaints:?}\n{text}"));
             let choice = crate::config::select_oracle(&config.oracle, None).unwrap();
-            assert!(choice.slurm().is_some() && choice.batch_jobs(std::path::Path::new(".")).is_ok(), "{text}");
+            assert!(
+                choice.slurm().is_some() && choice.batch_jobs(std::path::Path::new(".")).is_ok(),
+                "{text}"
+            );
             assert_eq!(config.pool.workers, 4);
         }
         assert!(with_slurm(&template("ase", "start.xyz"), "ase").is_none());

@@ -227,7 +227,11 @@ impl<Adaptor: FileMode> FileOracle<Adaptor> {
             Ok(slurm.take_over(&folder, &record, request.job))
         } else {
             let launch = self.prepare(request.structure, &folder, warm, repair)?;
-            let jobs = request.job.path().parent().and_then(|jobs| std::path::absolute(jobs).ok());
+            let jobs = request
+                .job
+                .path()
+                .parent()
+                .and_then(|jobs| std::path::absolute(jobs).ok());
             let name = jobs.and_then(|jobs| folder.strip_prefix(jobs).ok().map(Path::to_owned));
             let name = name.unwrap_or_default().to_string_lossy().replace('/', "-");
             let record = Record {
@@ -257,11 +261,7 @@ impl<Adaptor: FileMode> FileOracle<Adaptor> {
     }
 
     /// Goes down the ladder: as configured, then from nothing, then with one repair after the other.
-    fn ladder(
-        &mut self,
-        request: Request<'_>,
-        warm: Option<&Path>,
-    ) -> Result<(Labels, PathBuf), OracleError> {
+    fn ladder(&mut self, request: Request<'_>, warm: Option<&Path>) -> Result<(Labels, PathBuf), OracleError> {
         let root = request.job.path().to_owned();
         let mut error = match self.attempt(request, &root, warm, 0) {
             Ok(answer) => return Ok(answer),

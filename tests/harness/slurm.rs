@@ -53,7 +53,10 @@ impl Cluster {
         let required = required.split(',').any(|name| name.trim() == "slurm");
         let programs = ["munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel"];
         if let Some(missing) = programs.into_iter().find(|name| on_path(name).is_none()) {
-            assert!(!required, "SLMC_REQUIRE_ORACLES asks for slurm, but there is no {missing}");
+            assert!(
+                !required,
+                "SLMC_REQUIRE_ORACLES asks for slurm, but there is no {missing}"
+            );
             eprintln!("skipped: no {missing}");
             return None;
         }
@@ -65,7 +68,10 @@ impl Cluster {
                 Err(problem) => why = problem,
             }
         }
-        assert!(!required, "SLMC_REQUIRE_ORACLES asks for slurm, but it does not start: {why}");
+        assert!(
+            !required,
+            "SLMC_REQUIRE_ORACLES asks for slurm, but it does not start: {why}"
+        );
         eprintln!("skipped: Slurm does not start here: {why}");
         None
     }
@@ -100,7 +106,11 @@ impl Cluster {
             std::thread::sleep(Duration::from_millis(20));
         }
         let configuration = at("slurm.conf").display().to_string();
-        let node = daemon("slurmd", &["-D", "-N", "node0", "-f", &configuration], &at("slurmd.out"));
+        let node = daemon(
+            "slurmd",
+            &["-D", "-N", "node0", "-f", &configuration],
+            &at("slurmd.out"),
+        );
         let mut cluster = Self {
             folder,
             munged,
@@ -195,7 +205,10 @@ impl Cluster {
 
 /// Ends a process: politely, then for good.
 fn end(child: &mut Child) {
-    let _ = Command::new("kill").arg(child.id().to_string()).stderr(Stdio::null()).status();
+    let _ = Command::new("kill")
+        .arg(child.id().to_string())
+        .stderr(Stdio::null())
+        .status();
     let begun = Instant::now();
     while child.try_wait().unwrap().is_none() {
         if begun.elapsed() > Duration::from_secs(10) {

@@ -469,7 +469,7 @@ impl IpiOracle {
                 OracleError::Transient { reason, .. }
                 | OracleError::Unphysical { reason, .. }
                 | OracleError::Fatal { reason, .. }
-        | OracleError::Left { reason, .. }
+                | OracleError::Left { reason, .. }
                 | OracleError::SeveralSolutions { reason, .. } => reason.push_str(&last_words),
             }
             error

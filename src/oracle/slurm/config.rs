@@ -164,7 +164,10 @@ mod tests {
             ..SlurmConfig::default()
         };
         let options = config.sbatch_options(1e6);
-        assert_eq!(options, ["--partition=short", "--ntasks=64", "--time=90", "--exclusive"]);
+        assert_eq!(
+            options,
+            ["--partition=short", "--ntasks=64", "--time=90", "--exclusive"]
+        );
         assert_eq!(SlurmConfig::default().sbatch_options(61.0), ["--time=2"]);
         let with = |option: &str| SlurmConfig {
             options: vec![option.to_owned()],
@@ -173,7 +176,13 @@ mod tests {
         for taken in ["--wait", "-W", "--array=1-4", "-a1-4", "--chdir=/tmp", "nonsense"] {
             assert!(with(taken).problem().is_some(), "{taken}");
         }
-        for free in ["--exclusive", "-C genoa", "--mail-type=FAIL", "--gres=gpu:1", "--wckey=x"] {
+        for free in [
+            "--exclusive",
+            "-C genoa",
+            "--mail-type=FAIL",
+            "--gres=gpu:1",
+            "--wckey=x",
+        ] {
             assert_eq!(with(free).problem(), None, "{free}");
         }
     }

@@ -117,7 +117,12 @@ pub(super) fn open_folders(jobs: &Path, name: &str) -> Vec<PathBuf> {
     let mut found: Vec<((u64, u64), PathBuf)> = entries
         .filter_map(|entry| {
             let path = entry.ok()?.path();
-            let attempt = path.file_name()?.to_str()?.strip_prefix(name)?.strip_prefix('-')?.to_owned();
+            let attempt = path
+                .file_name()?
+                .to_str()?
+                .strip_prefix(name)?
+                .strip_prefix('-')?
+                .to_owned();
             let order = match attempt.split_once("-again-") {
                 Some((attempt, again)) => (attempt.parse().ok()?, again.parse().ok()?),
                 None => (attempt.parse().ok()?, 0),
@@ -146,7 +151,16 @@ mod tests {
     #[test]
     fn open_folders_are_found_in_order_and_closed_ones_are_not() {
         let jobs = tempfile::tempdir().unwrap();
-        for name in ["a-1", "a-0", "a-0-again-10", "a-0-again-2", "a-2", "a-cold", "ab-0", "a-3"] {
+        for name in [
+            "a-1",
+            "a-0",
+            "a-0-again-10",
+            "a-0-again-2",
+            "a-2",
+            "a-cold",
+            "ab-0",
+            "a-3",
+        ] {
             let folder = jobs.path().join(name);
             std::fs::create_dir(&folder).unwrap();
             if name != "a-3" {

@@ -97,7 +97,9 @@ impl Slurm {
                 .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))
         };
         if let Some(missing) = ["sbatch", "squeue", "scancel"].into_iter().find(|name| !on_path(name)) {
-            return Err(format!("there is no `{missing}` on the PATH: run slmc where jobs can be submitted"));
+            return Err(format!(
+                "there is no `{missing}` on the PATH: run slmc where jobs can be submitted"
+            ));
         }
         let mut arguments = self.config.sbatch_options(timeout.as_secs_f64());
         arguments.push("--test-only".to_owned());
@@ -161,7 +163,8 @@ impl Slurm {
     ) -> Result<Watch<'_>, SlurmError> {
         let folder = &launch.folder;
         let watch = self.watch_when_room(folder, job)?;
-        let cannot = |error: io::Error| SlurmError::Transient(format!("cannot write into {}: {error}", folder.display()));
+        let cannot =
+            |error: io::Error| SlurmError::Transient(format!("cannot write into {}: {error}", folder.display()));
         let script = folder.join(SCRIPT);
         std::fs::write(&script, self.surround.script(launch)).map_err(cannot)?;
         let arguments = self.sbatch_arguments(launch, name, &script);
@@ -188,7 +191,10 @@ impl Slurm {
                         Some(id) => job.tell(Note::new("job", format!("Slurm job {id} submitted as {name}"))),
                         None => job.tell(Note::new(
                             "warning",
-                            format!("sbatch took a job and printed \"{}\", which is no job number", said.stdout.trim()),
+                            format!(
+                                "sbatch took a job and printed \"{}\", which is no job number",
+                                said.stdout.trim()
+                            ),
                         )),
                     }
                     self.submitted(folder, record.job);
@@ -210,19 +216,19 @@ impl Slurm {
                         "sbatch refuses the job, though no other of this run is in the queue: {complaint}"
                     )));
                 }
-                Some(Refusal::Policy) => {
-                    // The jobs that are there will end and make room.
-                    if !told {
-                        job.tell(Note::new("job", format!("waiting to submit {name}: {complaint}")));
-                        told = true;
-                    }
-                }
-                Some(Refusal::Away) => {
-                    if begun.elapsed() > seconds(self.config.patience) {
-                        return Err(SlurmError::Away(format!("sbatch gives no answer: {complaint}")));
+                Some(refusal) => {
+                    // Jobs of this run that are there will end and make room; nothing else is waited for without end.
+                    let waits = refusal == Refusal::Away || self.others(folder) == 0;
+                    if waits && begun.elapsed() > seconds(self.config.patience) {
+                        return Err(SlurmError::Away(format!("sbatch takes no job: {complaint}")));
                     }
                     if !told {
-                        job.tell(Note::new("warning", format!("sbatch gives no answer, trying again: {complaint}")));
+                        job.tell(match refusal {
+                            Refusal::Away => {
+                                Note::new("warning", format!("sbatch gives no answer, trying again: {complaint}"))
+                            }
+                            _ => Note::new("job", format!("waiting to submit {name}: {complaint}")),
+                        });
                         told = true;
                     }
                 }
@@ -248,7 +254,8 @@ impl Slurm {
             "--no-requeue".to_owned(),
             format!("--job-name={}-{name}", self.config.job_name),
             format!("--chdir={folder}"),
-            format!("--output={}", launch.folder.join(LOG).display()),
+            // Relative to that folder, whose name may hold signs that Slurm would fill in here.
+            format!("--output={LOG}"),
         ];
         arguments.extend(self.config.sbatch_options(launch.timeout.as_secs_f64()));
         arguments.push(script.to_string_lossy().into_owned());
@@ -258,7 +265,9 @@ impl Slurm {
     /// Takes over the job of a folder that an earlier driver has submitted.
     pub fn take_over(&self, folder: &Path, record: &Record, job: &JobDir<'_>) -> Watch<'_> {
         let watch = self.watch(folder, record.job);
-        let name = folder.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+        let name = folder
+            .file_name()
+            .map_or(String::new(), |name| name.to_string_lossy().into_owned());
         let what = match claimed_by(folder).or(record.job) {
             Some(id) => format!("took over Slurm job {id}, {name}"),
             None => format!("looking for the Slurm job of {name}, whose number was not kept"),
@@ -271,7 +280,10 @@ impl Slurm {
     pub fn wait(&self, watch: &Watch<'_>, job: &JobDir<'_>) -> Result<Exit, SlurmError> {
         let folder = watch.folder();
         let launched = launched(folder).map_err(|error| {
-            SlurmError::Transient(format!("the mark of the launch in {} is gone: {error}", folder.display()))
+            SlurmError::Transient(format!(
+                "the mark of the launch in {} is gone: {error}",
+                folder.display()
+            ))
         })?;
         let patience = seconds(self.config.patience);
         let delay = seconds(self.config.file_delay);
@@ -339,7 +351,9 @@ impl Slurm {
             "OUT_OF_MEMORY" => ", too little memory: see `memory` in the slurm table",
             "PREEMPTED" => ", it had to make room for another",
             "CANCELLED" => ", somebody cancelled it",
-            "COMPLETED" => ", but its files cannot be seen here: is the run folder on a file system that the nodes share?",
+            "COMPLETED" => {
+                ", but its files cannot be seen here: is the run folder on a file system that the nodes share?"
+            }
             _ => "",
         };
         let begun = if claimed_by(folder).is_some() {

@@ -99,7 +99,13 @@ mod tests {
         assert_eq!(jobs[2].state, JobState::Ended("TIMEOUT".to_owned()));
         assert_eq!(jobs[3].state, JobState::UnderWay);
         assert!(parse("").unwrap().is_empty());
-        for garbage in ["12|RUNNING", "<html>", "12|RUNNING|None|/a\n13|", "x|RUNNING|None|/a", "12|What?|None|/a"] {
+        for garbage in [
+            "12|RUNNING",
+            "<html>",
+            "12|RUNNING|None|/a\n13|",
+            "x|RUNNING|None|/a",
+            "12|What?|None|/a",
+        ] {
             assert!(parse(garbage).is_err(), "{garbage}");
         }
         assert!(is_stuck("PartitionTimeLimit") && !is_stuck("Resources"));

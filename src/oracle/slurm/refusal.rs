@@ -7,7 +7,9 @@ use super::tool::Said;
 pub(super) enum Refusal {
     /// Such a job will never be taken.
     Permanent,
-    /// Too many jobs of this user, or too large a one: which of the two, sbatch does not always say.
+    /// Too many jobs of this user.
+    TooMany,
+    /// Too many jobs of this user, or too large a one: which of the two, sbatch does not say.
     Policy,
     /// The controller or the way to it is away. The job may have been taken all the same.
     Away,
@@ -30,7 +32,8 @@ const AWAY: [&str; 13] = [
     "transport endpoint",
     "retrying",
 ];
-const POLICY: [&str; 3] = ["submitjob", "submit limit", "violates accounting/qos policy"];
+const TOO_MANY: [&str; 1] = ["submitjob"];
+const POLICY: [&str; 2] = ["submit limit", "violates accounting/qos policy"];
 const PERMANENT: [&str; 16] = [
     "invalid",
     "unrecognized",
@@ -59,6 +62,8 @@ pub(super) fn classify(said: &Said) -> Option<Refusal> {
     let holds = |words: &[&str]| words.iter().any(|word| text.contains(word));
     Some(if said.code.is_none() || holds(&AWAY) {
         Refusal::Away
+    } else if holds(&TOO_MANY) {
+        Refusal::TooMany
     } else if holds(&POLICY) {
         Refusal::Policy
     } else if holds(&PERMANENT) {
@@ -86,15 +91,37 @@ mod tests {
             stderr: format!("sbatch: error: {stderr}\n"),
         };
         let cases = [
-            ("Batch job submission failed: Invalid partition name specified", Refusal::Permanent),
-            ("Batch job submission failed: Requested node configuration is not available", Refusal::Permanent),
-            ("Batch job submission failed: Invalid account or account/partition combination specified", Refusal::Permanent),
-            ("Batch job submission failed: Unable to contact slurm controller (connect failure)", Refusal::Away),
-            ("Batch job submission failed: Socket timed out on send/recv operation", Refusal::Away),
-            ("Slurm temporarily unable to accept job, sleeping and retrying", Refusal::Away),
+            (
+                "Batch job submission failed: Invalid partition name specified",
+                Refusal::Permanent,
+            ),
+            (
+                "Batch job submission failed: Requested node configuration is not available",
+                Refusal::Permanent,
+            ),
+            (
+                "Batch job submission failed: Invalid account or account/partition combination specified",
+                Refusal::Permanent,
+            ),
+            (
+                "Batch job submission failed: Unable to contact slurm controller (connect failure)",
+                Refusal::Away,
+            ),
+            (
+                "Batch job submission failed: Socket timed out on send/recv operation",
+                Refusal::Away,
+            ),
+            (
+                "Slurm temporarily unable to accept job, sleeping and retrying",
+                Refusal::Away,
+            ),
             (
                 "QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job \
                  submit limit, user's size and/or time limits)",
+                Refusal::TooMany,
+            ),
+            (
+                "Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
                 Refusal::Policy,
             ),
             ("Batch job submission failed: Something new", Refusal::Unknown),

@@ -31,7 +31,9 @@ impl Surround {
         }
         let is_place = |line: &str| line.trim() == COMMAND;
         if template.lines().filter(|line| is_place(line)).count() != 1 || template.matches(COMMAND).count() != 1 {
-            return Err(format!("must have one line `{COMMAND}`, by itself, where the program runs"));
+            return Err(format!(
+                "must have one line `{COMMAND}`, by itself, where the program runs"
+            ));
         }
         let mut before: Vec<&str> = template.lines().take_while(|line| !is_place(line)).collect();
         before.push(setup);
@@ -84,7 +86,10 @@ mod tests {
     use super::*;
 
     fn run(script: &str) -> i32 {
-        let output = Command::new("bash").args(["-c", script]).env("SLURM_JOB_ID", "17").output();
+        let output = Command::new("bash")
+            .args(["-c", script])
+            .env("SLURM_JOB_ID", "17")
+            .output();
         output.unwrap().status.code().unwrap()
     }
 
@@ -94,7 +99,9 @@ mod tests {
         let folder = root.path().join("a folder's name");
         std::fs::create_dir(&folder).unwrap();
         let launch = Launch {
-            words: ["sh", "-c", "echo $GREETING $MODULE; echo x >>count; exit 3"].map(str::to_owned).to_vec(),
+            words: ["sh", "-c", "echo $GREETING $MODULE; echo x >>count; exit 3"]
+                .map(str::to_owned)
+                .to_vec(),
             folder: folder.clone(),
             environment: BTreeMap::from([("GREETING".to_owned(), "it's me".to_owned())]),
             timeout: Duration::from_secs(1),
@@ -111,7 +118,10 @@ mod tests {
             assert_eq!(code, if template.is_some() { 0 } else { 3 }, "{script}");
             assert_eq!(ended(&folder).map(|(code, _)| code), Some(3));
             assert_eq!(claimed_by(&folder), Some(17));
-            assert_eq!(std::fs::read_to_string(folder.join("stdout")).unwrap(), "it's me loaded\n");
+            assert_eq!(
+                std::fs::read_to_string(folder.join("stdout")).unwrap(),
+                "it's me loaded\n"
+            );
             // A second job in the folder leaves it alone.
             assert_eq!(run(&script), 75);
             assert_eq!(std::fs::read_to_string(folder.join("count")).unwrap(), "x\n");
@@ -123,7 +133,12 @@ mod tests {
         assert!(take_claim(&folder));
         assert_eq!(run(&script), 75);
         assert!(ended(&folder).is_none() && !folder.join("count").exists());
-        for bad in ["{command}\n", "#!/bin/sh\nsrun {command}\n", "#!/bin/sh\n", "#!/bin/sh\n{command}\n{command}\n"] {
+        for bad in [
+            "{command}\n",
+            "#!/bin/sh\nsrun {command}\n",
+            "#!/bin/sh\n",
+            "#!/bin/sh\n{command}\n{command}\n",
+        ] {
             assert!(Surround::new(&config, Some(bad)).is_err(), "{bad}");
         }
     }

@@ -100,7 +100,10 @@ mod tests {
     fn commands_are_heard_and_never_waited_for_too_long() {
         let words = |line: &str| ["-c", line].map(str::to_owned);
         let said = run("sh", &words("echo out; echo bad >&2; exit 3"), Duration::from_mins(1)).unwrap();
-        assert_eq!((said.code, said.stdout.as_str(), said.complaint().as_str()), (Some(3), "out\n", "bad"));
+        assert_eq!(
+            (said.code, said.stdout.as_str(), said.complaint().as_str()),
+            (Some(3), "out\n", "bad")
+        );
         let begun = Instant::now();
         let said = run("sh", &words("sleep 100; sleep 100"), Duration::from_millis(50)).unwrap();
         assert!(said.code.is_none() && begun.elapsed() < Duration::from_secs(50));

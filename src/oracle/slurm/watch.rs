@@ -15,6 +15,8 @@ const MISSES: usize = 2;
 /// What is known of one job.
 #[derive(Debug)]
 struct Watched {
+    /// Whether it is in the queue, as far as is known; else it is about to be submitted.
+    submitted: bool,
     id: Option<u64>,
     /// Answers to questions asked before are about a queue it was not in yet.
     since: Instant,
@@ -41,11 +43,19 @@ pub(super) enum Sight {
     Pending(String),
     UnderWay,
     /// Over for so long.
-    Ended { word: String, since: Duration },
+    Ended {
+        word: String,
+        since: Duration,
+    },
     /// Not in the queue, though it should be, for so long.
-    Missing { since: Duration },
+    Missing {
+        since: Duration,
+    },
     /// Nobody answers, for so long.
-    NoAnswer { since: Duration, complaint: String },
+    NoAnswer {
+        since: Duration,
+        complaint: String,
+    },
 }
 
 /// A job that is waited for; dropped when it is not any more.
@@ -72,6 +82,7 @@ impl Drop for Watch<'_> {
 impl Watched {
     fn new(id: Option<u64>) -> Self {
         Self {
+            submitted: true,
             id,
             since: Instant::now(),
             state: None,
@@ -149,7 +160,9 @@ impl Slurm {
                 return Err(SlurmError::Left("the job was not submitted yet".to_owned()));
             }
             if self.config.most_jobs == 0 || state.watched.len() < self.config.most_jobs {
-                state.watched.insert(folder.to_owned(), Watched::new(None));
+                let mut watched = Watched::new(None);
+                watched.submitted = false;
+                state.watched.insert(folder.to_owned(), watched);
                 return Ok(Watch {
                     slurm: self,
                     folder: folder.to_owned(),
@@ -167,9 +180,11 @@ impl Slurm {
         }
     }
 
-    /// How many other jobs are waited for.
+    /// How many other jobs of this run are in the queue.
     pub(super) fn others(&self, folder: &Path) -> usize {
-        self.lock().watched.keys().filter(|path| *path != folder).count()
+        let state = self.lock();
+        let others = state.watched.iter().filter(|(path, _)| *path != folder);
+        others.filter(|(_, watched)| watched.submitted).count()
     }
 
     /// A job's number, as far as it is known.
@@ -182,7 +197,9 @@ impl Slurm {
         let begun = Instant::now();
         while begun.elapsed() < seconds(self.config.poll_interval) {
             if job.is_left() {
-                return Err(SlurmError::Left("it is not known whether the job was submitted".to_owned()));
+                return Err(SlurmError::Left(
+                    "it is not known whether the job was submitted".to_owned(),
+                ));
             }
             drop(self.ask_or_wait(job));
         }
@@ -269,7 +286,8 @@ fn ask() -> Result<Vec<QueuedJob>, String> {
         format!("--user={user}"),
         format!("--format={FORMAT}"),
     ];
-    let said = tool::run("squeue", &arguments, LONGEST_COMMAND).map_err(|error| format!("cannot run squeue: {error}"))?;
+    let said =
+        tool::run("squeue", &arguments, LONGEST_COMMAND).map_err(|error| format!("cannot run squeue: {error}"))?;
     if said.code != Some(0) {
         return Err(said.complaint());
     }
@@ -283,12 +301,19 @@ mod tests {
     #[test]
     fn a_job_is_missed_twice_before_that_is_believed_and_an_end_is_remembered() {
         let mut watched = Watched::new(Some(1));
-        let before = watched.since.checked_sub(Duration::from_millis(1)).unwrap_or(watched.since);
+        let before = watched
+            .since
+            .checked_sub(Duration::from_millis(1))
+            .unwrap_or(watched.since);
         let now = Instant::now();
         if before < watched.since {
             watched.see(None, before);
             watched.see(None, before);
-            assert_eq!(watched.sight(), Sight::Unknown, "questions asked before it was submitted say nothing");
+            assert_eq!(
+                watched.sight(),
+                Sight::Unknown,
+                "questions asked before it was submitted say nothing"
+            );
         }
         watched.see(None, now);
         assert_eq!(watched.sight(), Sight::Unknown);
