@@ -100,7 +100,7 @@ impl Place {
         .unwrap()
     }
 
-    fn job(&self, name: &str) -> JobDir {
+    fn job(&self, name: &str) -> JobDir<'_> {
         JobDir::new(self.folder.path().join("jobs").join(name))
     }
 

@@ -119,7 +119,7 @@ impl SlurmConfig {
 
     /// The options of sbatch for a job whose program may take `timeout_seconds`.
     pub(super) fn sbatch_options(&self, timeout_seconds: f64) -> Vec<String> {
-        let seconds = self.time.map_or(timeout_seconds, |time| time.value());
+        let seconds = self.time.map_or(timeout_seconds, Duration::value);
         let mut options = Vec::new();
         let texts = [
             ("--partition", &self.partition),
