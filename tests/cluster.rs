@@ -378,18 +378,21 @@ fn scripted(before: &str, table: &str, sbatch: &str, squeue: &str) -> Place {
     place
 }
 
+/// What is injected; lines of the program before its own; lines for sbatch and squeue; the exit code; what is said; how often the
+/// program answered.
+type Case<'a> = (&'a str, &'a str, (String, String), i32, &'a str, usize);
+
 #[test]
 fn every_misbehaviour_of_slurm_ends_in_a_retried_label_or_a_clean_stop() {
     const SWIFT: &str = "poll-interval = \"40 ms\"\nfile-delay = \"200 ms\"\npatience = \"3 s\"";
     let away = "Unable to contact slurm controller (connect failure)";
     let policy = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)";
     let limit = format!("QOSMaxSubmitJobPerUserLimit: {policy}");
-    // Injected; the program's own lines; sbatch's and squeue's; exit code; what is said; how often the program answered.
     let state = |word: &str| (format!("state:{word}\n"), String::new());
     let sbatch = |line: &str| (format!("{line}\n"), String::new());
     let squeue = |lines: String| (String::new(), lines);
     let many = |line: &str, count: usize| format!("{line}\n").repeat(count);
-    let cases: Vec<(&str, &str, (String, String), i32, &str, usize)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("nothing", "", sbatch(""), 0, "", 3),
         ("time limit", "", state("TIMEOUT"), 0, "TIMEOUT, its time limit", 3),
         ("node failed", "", state("NODE_FAIL"), 0, "NODE_FAIL", 3),
@@ -539,7 +542,10 @@ fn every_misbehaviour_of_slurm_ends_in_a_retried_label_or_a_clean_stop() {
     ];
     println!("{:<31} exit  answers  came out", "injected");
     for (what, before, (sbatch, squeue), code, said, answers) in cases {
-        let place = scripted(before, SWIFT, &sbatch, &squeue);
+        // A queue that says nothing for a while is believed in time; the job must end before.
+        let patient = SWIFT.replace("200 ms", "30 s");
+        let table = if what.contains("empty") { &patient } else { SWIFT };
+        let place = scripted(before, table, &sbatch, &squeue);
         place.asked(3);
         let (asked, config, out) = (place.path("asked.xyz"), place.path("slmc.toml"), place.path("out.xyz"));
         let (found, error) = place.run(&["label", text(&asked), text(&config), "-o", text(&out), "-v"]);

@@ -119,7 +119,7 @@ impl Cluster {
         };
         cluster.start_controller();
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(60) {
+        while begun.elapsed() < Duration::from_mins(1) {
             if said(&cluster.ask("sinfo", &["--noheader", "--format=%T"])) == "idle" {
                 return Ok(cluster);
             }
