@@ -1,6 +1,6 @@
 //! The slow, readable evaluation of symmetry functions: plain sums over neighbours and pairs of neighbours.
 //!
-//! The fast kernels are tested against it, and it evaluates the functions they do not cover.
+//! The fast kernels are tested against it.
 
 use super::chebyshev::polynomial;
 use super::cutoff::CutoffFunction;

@@ -490,7 +490,7 @@ impl NeuralPotential {
         let count = structure.len() as f64;
         // The expected number of pairs is at most atoms × atoms × images, and far fewer in a cell larger than the cutoff.
         let pairs = count * (count * images).min(1e5_f64.max(images));
-        (placed && pairs.is_finite() && pairs < MOST_PAIRS.max(1e5 * count)).then_some(elements)
+        (placed && pairs.is_finite() && pairs <= MOST_PAIRS.max(1e5 * count)).then_some(elements)
     }
 
     /// For each element the number of atoms with a symmetry function outside its range in the training data; `None` where the

@@ -5,7 +5,7 @@ mod triplets;
 
 use super::function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
 use super::monomials::Monomials;
-pub(super) use triplets::{Angle, Channel, Factor, Group, Population, Product, TripletPlan};
+pub(super) use triplets::{Angle, Factor, Group, Population, Product, TripletPlan};
 
 /// Radial shapes come in blocks of this many, so that they fill whole vector registers.
 pub(super) const LANES: usize = 8;
