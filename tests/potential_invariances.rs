@@ -2,7 +2,7 @@
 //! changes nothing, and nonsense gives numbers that are not finite rather than a crash.
 
 use rand::RngExt;
-use slmc::descriptor::{Descriptor, DescriptorConfig};
+use slmc::descriptor::{CutoffFunction, Descriptor, DescriptorConfig, Gaussian, Neighbours, SymmetryFunction};
 use slmc::network::{Activation, Network};
 use slmc::potential::{Labels, NeuralPotential, Potential, Scaling, Workspace};
 use slmc::rng::{Purpose, stream};
@@ -145,6 +145,31 @@ fn the_result_is_the_same_to_the_bit_at_any_number_of_threads() {
     };
     assert_eq!(at(1), at(2));
     assert_eq!(at(1), at(5));
+}
+
+#[test]
+fn a_hundred_thousand_atoms_have_the_energies_and_forces_of_their_cells() {
+    let structure = crystal(SILICA, 2.2);
+    let neighbours = Neighbours::Weighted;
+    let gaussian = Gaussian {
+        eta: 0.5,
+        shift: 1.0,
+        cutoff: 3.0,
+    };
+    let functions = vec![vec![SymmetryFunction::Radial { neighbours, gaussian }]; 2];
+    let descriptor = Descriptor::new(structure.elements(), CutoffFunction::default(), functions).unwrap();
+    let scaling = vec![Scaling::identity(1); 2];
+    let linear = Some(vec![vec![0.3], vec![-0.2]]);
+    let potential = NeuralPotential::new(descriptor, scaling, vec![0.0; 2], linear, Vec::new()).unwrap();
+    let one = labels(&potential, &structure);
+    let many = labels(&potential, &structure.supercell([24, 24, 25]));
+    assert_close(14_400.0 * one.energy, many.energy, "energy of 115 200 atoms");
+    let (forces, repeated) = (one.forces.unwrap(), many.forces.unwrap());
+    for (i, force) in repeated.iter().enumerate() {
+        for k in 0..3 {
+            assert!((forces[i % 8][k] - force[k]).abs() < 1e-9, "atom {i}: {force:?}");
+        }
+    }
 }
 
 #[test]
