@@ -22,6 +22,10 @@ pub enum Purpose {
     Langevin = 5,
     /// Starting structures and velocities.
     Start = 6,
+    /// The acceptance uniform of a replica exchange.
+    Exchange = 7,
+    /// Which neighbours try to exchange.
+    ExchangePairs = 8,
 }
 
 fn mix(mut z: u64) -> u64 {

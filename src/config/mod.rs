@@ -3,6 +3,7 @@
 mod checker;
 mod documentation;
 mod ensemble;
+mod exchange;
 mod given;
 mod kernels;
 mod numbers;
@@ -14,6 +15,7 @@ mod starts;
 mod template;
 
 pub use documentation::{json_schema, markdown};
+pub use exchange::{ExchangeConfig, PairsConfig};
 pub use given::momentum_is_removed;
 pub use kernels::{LocalConfig, MoveWeights, NestedConfig, RegionsConfig};
 pub use oracle::{OracleChoice, open_oracle, select_oracle};

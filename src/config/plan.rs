@@ -180,6 +180,12 @@ fn assemble(
     (data, data_digests): (Vec<Arc<LabelledStructure>>, BTreeSet<String>),
 ) -> Plan {
     let first = &starts[0];
+    let ladder = config.ladder();
+    let hottest = ladder
+        .iter()
+        .flat_map(|ladder| &ladder.rungs)
+        .map(|rung| rung.thermal_energy)
+        .fold(settings.thermal_energy, f64::max);
     let trajectory = TrajectoryPlan {
         time_step: settings.time_step,
         steps: config.trajectory.steps,
@@ -192,9 +198,9 @@ fn assemble(
         band: config
             .trajectory
             .divergence
-            .map_or((100.0 * settings.thermal_energy).max(1.0), crate::units::Energy::value),
+            .map_or((100.0 * hottest).max(1.0), crate::units::Energy::value),
     };
-    let chains = config.sampling.chains;
+    let chains = config.chain_count();
     let proposal = match given {
         Some(potential) => ProposalSource::Fixed(potential),
         None if settings.learned => {
@@ -255,6 +261,7 @@ fn assemble(
             seed: config.sampling.seed,
             groups: Arc::new(settings.groups),
         },
+        ladder,
         kernel: settings.kernel,
         trajectory,
         proposal,

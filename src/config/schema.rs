@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::exchange::ExchangeConfig;
 use super::kernels::{LocalConfig, NestedConfig};
 use crate::descriptor::DescriptorConfig;
 use crate::network::NetworkConfig;
@@ -29,6 +30,9 @@ pub struct Config {
     pub structure: StructureConfig,
     /// What is sampled.
     pub ensemble: EnsembleConfig,
+    /// Chains at several temperatures or pressures that trade their states.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<ExchangeConfig>,
     /// How trajectories are run.
     pub trajectory: TrajectoryConfig,
     /// The exact surfaces that may be chosen with `--oracle`; with one table it is chosen.

@@ -8,6 +8,7 @@ use crate::oracle::cold::ColdCheck;
 use crate::oracle::pool::OpenOracle;
 use crate::potential::Potential;
 use crate::run::journal::Durability;
+use crate::run::ladder::LadderPlan;
 use crate::run::learner::Schedule;
 use crate::run::trainer::Fitter;
 use crate::sampling::{Environment, Kernel, TrajectoryPlan, tuning};
@@ -75,8 +76,10 @@ pub struct Plan {
     pub config: String,
     /// Starting structure of each chain.
     pub starts: Vec<Structure>,
-    /// Temperature, masses, seed.
+    /// Temperature, masses, seed; with replica exchange those of the first rung.
     pub environment: Environment,
+    /// Replica exchange: the temperatures and pressures that stand in place of the environment's.
+    pub ladder: Option<LadderPlan>,
     /// The sampler.
     pub kernel: Kernel,
     /// Trajectories before anything is tuned.

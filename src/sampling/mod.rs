@@ -2,6 +2,7 @@
 
 mod decision;
 mod ensemble;
+pub mod exchange;
 mod hmc;
 mod langevin;
 mod local;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use decision::{Acceptance, Decision, Outcome, Phase, Proposal, decide};
 pub use ensemble::Ensemble;
+pub use exchange::{Exchange, Pairing};
 pub use hmc::HmcTask;
 pub use langevin::LangevinTask;
 pub use local::propose_local;

@@ -154,18 +154,16 @@ fn acceptance(results: &Results) -> Option<Figure> {
     let mut sampling: Vec<Proposal> = Vec::new();
     for (chain, (decisions, (_, kept))) in results.decisions.iter().zip(results.kept()).enumerate() {
         let first = decisions.len() - kept.len();
-        let mut before = results.start_energies.get(chain).copied().flatten();
-        for (index, decision) in decisions.iter().enumerate() {
+        for (index, (decision, before)) in decisions.iter().zip(results.before(chain)).enumerate() {
             let proposal = Proposal {
                 accepted: decision.outcome == Outcome::Accepted,
-                errors: errors(decision, before),
+                errors: errors(decision, *before),
             };
             match decision.phase {
                 Phase::Learning => learning.push((decision.step, chain, proposal)),
                 Phase::Sampling if index >= first => sampling.push(proposal),
                 _ => {}
             }
-            before = Some(decision.energy);
         }
     }
     learning.sort_by_key(|(step, chain, _)| (*step, *chain));

@@ -32,11 +32,13 @@ impl Driver {
             let cell = self.plan.environment.moving_cell(structure);
             self.store.record_request(id, &structure.positions, cell, proposal)?;
         }
+        // What an oracle remembers belongs to the state, which an exchange may have brought from another chain.
+        let walker = chain.and_then(|chain| self.chains.get(chain)).map(|chain| chain.walker);
         let request = PoolRequest {
             id,
             name: id.to_string(),
             structure: structure.clone(),
-            chain,
+            chain: walker,
             stands_at: chain
                 .filter(|_| !self.plan.cheap_oracle)
                 .and_then(|chain| self.chains.get(chain))

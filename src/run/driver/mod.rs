@@ -7,6 +7,7 @@
 mod answers;
 mod bootstrap;
 mod error;
+mod exchange;
 mod learning;
 mod schedule;
 mod snapshot;
@@ -32,7 +33,7 @@ use crate::run::records::{ChainRecord, Event, Generation, Header, LearningRecord
 use crate::run::stop::StopFlag;
 use crate::run::store::LabelStore;
 use crate::run::trainer::{TrainReply, Trainer};
-use crate::sampling::{Reply, Task};
+use crate::sampling::{Environment, Reply, Task};
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
@@ -61,6 +62,8 @@ struct PendingTraining {
     after_round: u64,
     from_round: u64,
     freeze: bool,
+    /// kT of each rung from then on, where a ladder is placed, eV.
+    ladder: Option<Vec<f64>>,
     /// Read from the learning journal: only the network has to be brought back.
     journalled: Option<Generation>,
 }
@@ -77,6 +80,8 @@ struct Contribution {
     disagreement: Option<f64>,
     /// Where the chain stood after it.
     settled: Structure,
+    /// U + W there, eV.
+    energy: f64,
 }
 
 /// A run in progress.
@@ -108,6 +113,10 @@ pub struct Driver {
     disagreements: Vec<f64>,
     generations: Vec<Generation>,
     networks: BTreeMap<u32, Arc<dyn Potential>>,
+    /// What each rung samples from a generation on (`None`: from the beginning).
+    rungs: BTreeMap<Option<u32>, Vec<Environment>>,
+    /// U + W of the latest complete rounds by rung, to place the ladder from, eV.
+    rung_energies: Vec<Vec<f64>>,
     journalled_generations: Vec<Generation>,
     pending_training: std::collections::VecDeque<PendingTraining>,
     bootstrapped: bool,
@@ -181,11 +190,14 @@ impl Driver {
             if let Some(ChainRecord::Anchor { .. }) = opened.records.last() {
                 opened.cut_last()?;
             }
-            chains.push(Chain::new(start.clone(), opened.journal, opened.records));
+            chains.push(Chain::new(index, start.clone(), opened.journal, opened.records));
         }
         let outputs = Outputs::open(&directory, &chains)?;
         let chain_count = chains.len();
         let resumed = directory.holds_run();
+        let ladder = plan.ladder.as_ref();
+        let rungs = ladder.map(|ladder| (None, ladder.environments(&plan.environment, None)));
+        let rungs = rungs.into_iter().collect();
         let mut driver = Self {
             workspaces: (0..chain_count).map(|_| Some(Workspace::new())).collect(),
             base: vec![0; chain_count],
@@ -208,6 +220,8 @@ impl Driver {
             disagreements: Vec::new(),
             generations: Vec::new(),
             networks: BTreeMap::new(),
+            rungs,
+            rung_energies: Vec::new(),
             journalled_generations: Vec::new(),
             pending_training: std::collections::VecDeque::new(),
             bootstrapped: false,
@@ -266,6 +280,9 @@ impl Driver {
             driver.chains[chain].block_ends = bounds;
             let (every, discard) = (driver.plan.trajectory_every, driver.plan.sampling.discard);
             driver.chains[chain].repeat_missing_frames(driver.outputs.last_frame(chain), every, discard);
+        }
+        if let Some(ladder) = &driver.plan.ladder {
+            exchange::align_anchors(ladder, &mut driver.chains);
         }
         // A request that came when the last driver was ending anyway is not meant for this one.
         let _ = std::fs::remove_file(driver.directory.stop_request());

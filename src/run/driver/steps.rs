@@ -13,6 +13,7 @@ use crate::sampling::{
 };
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
+use crate::units::BOLTZMANN;
 
 impl Driver {
     /// Starts whatever can be started; with `stopping` nothing new, but what is journalled still takes effect.
@@ -46,7 +47,12 @@ impl Driver {
             Block::Within if self.chains[chain].finished => return Ok(false),
             Block::Within => {}
         }
-        let (id, plan, potential) = match self.next(chain) {
+        let next = self.next(chain);
+        // Whoever waits for an exchange goes on after it; a run that ends here needs it no more.
+        if self.chains[chain].meeting.is_some() && !matches!(next, Next::Finished) {
+            return Ok(false);
+        }
+        let (id, plan, potential) = match next {
             Next::Blocked => return Ok(false),
             Next::Finished => {
                 self.chains[chain].finished = true;
@@ -93,14 +99,15 @@ impl Driver {
             };
             self.chains[chain].activity = Activity::Proposing(id);
             self.in_flight += 1;
-            let environment = self.plan.environment.clone();
+            let environment = self.environment(chain, id.generation).clone();
             let tell = self.happenings.0.clone();
             rayon::spawn(move || {
                 let task = kernel.begin(&environment, &plan, potential.as_deref(), &state, id, &mut workspace);
                 let _ = tell.send(Happening::Began(chain, Box::new((task, workspace))));
             });
         } else {
-            let task = kernel.begin(&self.plan.environment, &plan, None, &state, id, &mut Workspace::new());
+            let environment = self.environment(chain, id.generation);
+            let task = kernel.begin(environment, &plan, None, &state, id, &mut Workspace::new());
             return self.advance_moves(chain, id, task);
         }
         Ok(true)
@@ -150,13 +157,13 @@ impl Driver {
             && self.chains[chain].last_anchor.is_none_or(|step| decision.step > step)
         {
             // Since the last anchor the trajectories are run again; their labels are in the journal.
-            let Some(workspace) = self.workspaces[chain].as_mut() else {
+            let Some(mut workspace) = self.workspaces[chain].take() else {
                 return Ok(false);
             };
-            let task = self
-                .plan
-                .kernel
-                .begin(&self.plan.environment, &plan, potential, &state, id, workspace);
+            let environment = self.environment(chain, id.generation);
+            let kernel = self.plan.kernel;
+            let task = kernel.begin(environment, &plan, potential, &state, id, &mut workspace);
+            self.workspaces[chain] = Some(workspace);
             let end = match task {
                 Task::Slhmc(task) => task.end,
                 _ => None,
@@ -165,6 +172,12 @@ impl Driver {
                 state.structure = end;
             } else {
                 return Err(self.contradiction(chain, decision.step, "its trajectory cannot be repeated"));
+            }
+        } else if decision.cell.is_some() {
+            // An exchange at another pressure needs the volume, whatever else is known of the state.
+            let positions = state.structure.positions.clone();
+            if let Some(structure) = state.structure.with_cell_and_positions(decision.cell, positions) {
+                state.structure = structure;
             }
         }
         self.settle(chain, &decision, state, None, true)?;
@@ -199,7 +212,8 @@ impl Driver {
                 Task::Slhmc(task) => task.end.clone(),
                 _ => None,
             };
-            match task.advance(&self.plan.environment, &self.chains[chain].state, id, reply.take()) {
+            let environment = self.environment(chain, id.generation);
+            match task.advance(environment, &self.chains[chain].state, id, reply.take()) {
                 Advance::NeedLabel(structure) => {
                     let request = request_id(&id, index);
                     if !self.store.has_reply(&request) && (self.stopping || !self.may_begin_label()) {
@@ -304,12 +318,17 @@ impl Driver {
             _ => None,
         };
         let contributes = self.learns() && self.recorded(decision.phase);
+        let environment = self.environment(chain, decision.generation);
+        let temperature = environment.thermal_energy / BOLTZMANN;
+        let temperature = self.plan.ladder.as_ref().map(|_| temperature);
+        let load = environment.ensemble.barostat();
+        let work = load.map_or(0.0, |barostat| barostat.load.work(&state.structure.cell));
         let this = &mut self.chains[chain];
         if sampling {
             let sampled = this.energies.len() as u64 + 1;
             let every = self.plan.trajectory_every;
             if every > 0 && sampled > self.plan.sampling.discard && sampled.is_multiple_of(every) {
-                self.outputs.frame(chain, &state, decision)?;
+                self.outputs.frame(chain, &state, decision, temperature)?;
             }
             this.energies.push(decision.energy);
         }
@@ -320,7 +339,8 @@ impl Driver {
             let due = if carries {
                 accepted || matches!(kernel, Kernel::Langevin { .. })
             } else {
-                decision.step.is_multiple_of(self.plan.anchor_every.max(1))
+                // By round, so that all chains of a ladder have them together.
+                round.is_multiple_of(self.plan.anchor_every.max(1))
             };
             if sampling && self.plan.cheap_oracle && due {
                 this.journal.append(&ChainRecord::Anchor {
@@ -339,6 +359,7 @@ impl Driver {
             let bootstrap = decision.phase == Phase::Bootstrap;
             let mut frames = std::mem::take(&mut this.bootstrap_frames);
             let settled = this.state.structure.clone();
+            let energy = this.state.labels.energy + work;
             for frame in &frames {
                 self.outputs
                     .label(&frame.structure, &frame.labels, &request, Phase::Bootstrap, None, None)?;
@@ -350,8 +371,12 @@ impl Driver {
                 accepted: (!bootstrap).then_some(accepted),
                 disagreement,
                 settled,
+                energy,
             };
             self.early.insert((round, chain), contribution);
+        }
+        if decision.phase != Phase::Bootstrap {
+            self.meet(chain, round, decision.generation)?;
         }
         self.complete_rounds()
     }
