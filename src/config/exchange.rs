@@ -1,14 +1,17 @@
 //! The section `[exchange]` and what it becomes: the ladder of replicas, or complaints about what cannot be one.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checker::Checker;
 use super::numbers::MOST_CHAINS;
+use super::oracle::OracleChoice;
 use super::schema::{Config, KernelConfig};
 use crate::run::ladder::{LadderPlan, Rung, geometric};
 use crate::sampling::Pairing;
-use crate::units::{Pressure, Temperature};
+use crate::units::{BOLTZMANN, Pressure, Temperature};
 
 /// Replica exchange: chains at several temperatures (and pressures) share one network and one pool of workers, and neighbours trade their
 /// states. `sampling.chains` is then the number of independent ladders. Give either the rungs as lists, or `highest-temperature` and
@@ -251,5 +254,49 @@ pub(super) fn check_exchange(config: &Config, check: &mut Checker<'_>) {
             "the temperatures neither rise nor fall along the ladder, and only neighbours exchange",
             "sort them",
         );
+    }
+}
+
+/// Electrons within this fraction of the atoms' temperature were meant to have it.
+const TIED: f64 = 0.05;
+
+/// Complains about an oracle whose electrons have the temperature of the atoms: each rung would be another surface, and an exchange needs
+/// energies of the same one. Electrons of a temperature of their own are one surface, worth a warning.
+pub(super) fn check_electrons(
+    config: &Config,
+    choice: &OracleChoice,
+    folder: &Path,
+    check: &mut Checker<'_>,
+    warnings: &mut Vec<String>,
+) {
+    let (Some(ladder), Some(electrons)) = (config.ladder(), choice.electrons(folder)) else {
+        return;
+    };
+    let hottest = ladder.rungs.iter().map(|rung| rung.thermal_energy).fold(0.0, f64::max);
+    let coldest = ladder.rungs.iter().map(|rung| rung.thermal_energy).fold(f64::INFINITY, f64::min);
+    if hottest <= coldest * (1.0 + TIED) {
+        return;
+    }
+    let tied = |rung: &crate::run::ladder::Rung| {
+        (electrons.thermal_energy - rung.thermal_energy).abs() <= TIED * rung.thermal_energy
+    };
+    let kelvin = electrons.thermal_energy / BOLTZMANN;
+    if ladder.rungs.iter().any(tied) {
+        check.complain(
+            "exchange",
+            format!(
+                "the oracle `{}` occupies electrons by the temperature of the atoms ({}, {kelvin:.0} K): its energy surface would differ \
+                 between rungs, and states can only be traded on one surface",
+                choice.name(),
+                electrons.setting
+            ),
+            "use a smearing that is no temperature (Gaussian, Methfessel–Paxton, cold), or remove [exchange]",
+        );
+    } else {
+        warnings.push(format!(
+            "the electrons of the oracle `{}` are at {kelvin:.0} K on every rung ({})",
+            choice.name(),
+            electrons.setting
+        ));
     }
 }

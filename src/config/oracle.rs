@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::parse::{Complaint, nearest};
 use super::schema::OracleConfig;
 use crate::oracle::analytic::{AnalyticConfig, AnalyticOracle, build};
+use crate::oracle::electrons::{self, FermiDirac};
 use crate::oracle::command::{self, CommandConfig};
 use crate::oracle::ipi::{
     AseConfig, Cp2kConfig, EspressoConfig, IpiConfig, LammpsConfig, Mode, open, open_ase, open_cp2k, open_espresso,
@@ -112,6 +113,16 @@ impl OracleChoice {
             Self::Vasp(config) => section.vasp = Some(config),
         }
         section
+    }
+
+    /// The temperature of its electrons, where its recipe occupies their states by it.
+    pub(super) fn electrons(&self, folder: &Path) -> Option<FermiDirac> {
+        match self {
+            Self::Vasp(config) => electrons::of_vasp(config, folder),
+            Self::Espresso(config) => electrons::of_espresso(config, folder),
+            Self::Cp2k(config) => electrons::of_cp2k(config, folder),
+            _ => None,
+        }
     }
 
     /// Whether shifting all atoms together leaves its energy alone.

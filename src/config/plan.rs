@@ -91,6 +91,7 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         }
     }
 
+    super::exchange::check_electrons(&config, &choice, around.folder, &mut check, &mut warnings);
     let oracle_invariant = choice.translation_invariant(first);
     let groups = groups(&config, &mut starts, &mut check);
     let first = &starts[0];

@@ -6,6 +6,7 @@ pub mod command;
 pub mod cp2k;
 pub mod espresso;
 pub mod file_mode;
+pub mod electrons;
 pub mod ipi;
 pub mod launch;
 pub mod process;

@@ -1,8 +1,8 @@
 //! Every kernel has its row: a new one does not compile here until somebody says where its exactness is tested.
 
-use slmc::sampling::Kernel;
+use slmc::sampling::{Kernel, Pairing};
 
-use crate::{canonical, nested};
+use crate::{canonical, exchange, nested};
 
 /// How many rows test a kernel, or `None` for one that makes no promise of exactness.
 fn rows_of(kernel: &Kernel) -> Option<usize> {
@@ -22,6 +22,23 @@ fn rows_of(kernel: &Kernel) -> Option<usize> {
         ),
         // Nothing is rejected: what it gives is known, and tested as such in `langevin`.
         Kernel::Langevin { .. } => None,
+    }
+}
+
+/// How many rows test a way to choose who exchanges.
+fn rows_of_pairing(pairing: Pairing) -> usize {
+    match pairing {
+        Pairing::EvenOdd | Pairing::Random => {
+            let rows = exchange::rows();
+            rows.iter().filter(|row| row.pairing == pairing).count()
+        }
+    }
+}
+
+#[test]
+fn every_pairing_has_a_row() {
+    for pairing in [Pairing::EvenOdd, Pairing::Random] {
+        assert!(rows_of_pairing(pairing) >= 1, "{pairing:?}");
     }
 }
 

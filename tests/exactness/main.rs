@@ -9,6 +9,7 @@ mod constant_pressure;
 mod coverage;
 mod divergence;
 mod elastic;
+mod exchange;
 mod harness;
 mod langevin;
 mod nested;
