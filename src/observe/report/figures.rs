@@ -29,7 +29,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    fn new(
+    pub(super) fn new(
         name: impl Into<String>,
         title: impl Into<String>,
         caption: impl Into<String>,
@@ -77,6 +77,7 @@ pub fn figures(root: &Path, results: &Results, frames: &[Vec<Frame>], columns: &
     ];
     figures.extend(cell(results));
     figures.push(pressure(results));
+    figures.extend(results.tempering.iter().flat_map(super::replicas::figures));
     figures.extend(columns.iter().enumerate().map(|(index, column)| {
         let unit = if column.unit.is_empty() {
             String::new()

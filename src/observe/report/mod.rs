@@ -2,6 +2,7 @@
 
 mod figures;
 mod page;
+mod replicas;
 
 use std::path::Path;
 
