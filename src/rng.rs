@@ -26,6 +26,8 @@ pub enum Purpose {
     Exchange = 7,
     /// Which neighbours try to exchange.
     ExchangePairs = 8,
+    /// The acceptance uniform of the first of two stages.
+    FirstStage = 9,
 }
 
 fn mix(mut z: u64) -> u64 {

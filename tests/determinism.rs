@@ -57,6 +57,17 @@ fn a_ladder_is_the_same() {
 }
 
 #[test]
+fn two_stages_are_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = einstein(folder.path());
+    let cheap =
+        "[delayed-acceptance]\nworkers = 2\n[delayed-acceptance.oracle.einstein]\nforce-constant = \"1.15 eV/Å²\"\n";
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text + cheap).unwrap();
+    same_everywhere(&config, folder.path());
+}
+
+#[test]
 fn another_seed_is_another_run() {
     let folder = tempfile::tempdir().unwrap();
     let config = einstein(folder.path());

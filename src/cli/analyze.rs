@@ -207,7 +207,11 @@ pub(super) fn table(results: &Results, analysis: &Analysis) -> String {
 /// Averages on each rung and what passes between them.
 fn ladder_table(tempering: &Tempering, with_pressure: bool) -> String {
     let mut text = String::from("replica exchange\n");
-    let names: Vec<String> = tempering.rungs.iter().map(|own| name(&own.rung, with_pressure)).collect();
+    let names: Vec<String> = tempering
+        .rungs
+        .iter()
+        .map(|own| name(&own.rung, with_pressure))
+        .collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     for (index, (own, name)) in tempering.rungs.iter().zip(&names).enumerate() {
         let rate = tempering.pairs.get(index).map_or(String::new(), |pair| {

@@ -96,8 +96,7 @@ impl Study {
             let variant = &study.variants[job.variant];
             match state {
                 JobState::Done => {
-                    let results =
-                        crate::cli::analyze::results_at(&job.directory, None)?;
+                    let results = crate::cli::analyze::results_at(&job.directory, None)?;
                     let measured = measure(&results, study.oracle_seconds, study.step_seconds);
                     let x = variant.x.map_or(String::new(), |x| x.to_string());
                     let prefix = format!("{},{},{x},{}", variant.name, quoted(&variant.group), job.seed);

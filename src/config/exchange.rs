@@ -93,10 +93,16 @@ impl Config {
             _ => exchange.temperatures.iter().map(|t| t.thermal_energy()).collect(),
         };
         let pressure = self.ensemble.npt.as_ref().map_or(0.0, |npt| npt.pressure.value());
-        let rungs = thermal_energies.into_iter().enumerate().map(|(rung, thermal_energy)| Rung {
-            thermal_energy,
-            pressure: exchange.pressures.get(rung).map_or(pressure, |pressure| pressure.value()),
-        });
+        let rungs = thermal_energies
+            .into_iter()
+            .enumerate()
+            .map(|(rung, thermal_energy)| Rung {
+                thermal_energy,
+                pressure: exchange
+                    .pressures
+                    .get(rung)
+                    .map_or(pressure, |pressure| pressure.value()),
+            });
         Some(LadderPlan {
             rungs: rungs.collect(),
             ladders: self.sampling.chains,
@@ -246,8 +252,14 @@ pub(super) fn check_exchange(config: &Config, check: &mut Checker<'_>) {
     if ladder.rungs.windows(2).any(same) {
         check.complain(key, "two neighbours are the same", "give each rung its own");
     }
-    let rising = ladder.rungs.windows(2).all(|pair| pair[1].thermal_energy >= pair[0].thermal_energy);
-    let falling = ladder.rungs.windows(2).all(|pair| pair[1].thermal_energy <= pair[0].thermal_energy);
+    let rising = ladder
+        .rungs
+        .windows(2)
+        .all(|pair| pair[1].thermal_energy >= pair[0].thermal_energy);
+    let falling = ladder
+        .rungs
+        .windows(2)
+        .all(|pair| pair[1].thermal_energy <= pair[0].thermal_energy);
     if !rising && !falling {
         check.complain(
             key,
@@ -273,7 +285,11 @@ pub(super) fn check_electrons(
         return;
     };
     let hottest = ladder.rungs.iter().map(|rung| rung.thermal_energy).fold(0.0, f64::max);
-    let coldest = ladder.rungs.iter().map(|rung| rung.thermal_energy).fold(f64::INFINITY, f64::min);
+    let coldest = ladder
+        .rungs
+        .iter()
+        .map(|rung| rung.thermal_energy)
+        .fold(f64::INFINITY, f64::min);
     if hottest <= coldest * (1.0 + TIED) {
         return;
     }

@@ -1,6 +1,7 @@
 //! The configuration: TOML text to a validated plan, all errors at once, each with its line and column.
 
 mod checker;
+mod delayed;
 mod documentation;
 mod ensemble;
 mod exchange;
@@ -14,6 +15,7 @@ mod schema;
 mod starts;
 mod template;
 
+pub use delayed::DelayedAcceptanceConfig;
 pub use documentation::{json_schema, markdown};
 pub use exchange::{ExchangeConfig, PairsConfig};
 pub use given::momentum_is_removed;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::parse::{Complaint, nearest};
 use super::schema::OracleConfig;
 use crate::oracle::analytic::{AnalyticConfig, AnalyticOracle, build};
-use crate::oracle::electrons::{self, FermiDirac};
 use crate::oracle::command::{self, CommandConfig};
+use crate::oracle::electrons::{self, FermiDirac};
 use crate::oracle::ipi::{
     AseConfig, Cp2kConfig, EspressoConfig, IpiConfig, LammpsConfig, Mode, open, open_ase, open_cp2k, open_espresso,
     open_lammps,

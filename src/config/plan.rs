@@ -92,6 +92,7 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
     }
 
     super::exchange::check_electrons(&config, &choice, around.folder, &mut check, &mut warnings);
+    let cheaper = super::delayed::first_stage(&config, &choice, first, around.folder, &mut check, &mut warnings);
     let oracle_invariant = choice.translation_invariant(first);
     let groups = groups(&config, &mut starts, &mut check);
     let first = &starts[0];
@@ -134,6 +135,14 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
     config.proposal.potential = config.proposal.potential.as_deref().map(absolute);
     config.bootstrap.data = config.bootstrap.data.iter().map(|name| absolute(name)).collect();
     anchor_recipe(&mut config.oracle, around.folder, absolute);
+    if let (Some(section), Some(cheaper)) = (&mut config.delayed_acceptance, &cheaper) {
+        section.oracle = cheaper.section();
+        anchor_recipe(&mut section.oracle, around.folder, absolute);
+    }
+    let cheaper = config
+        .delayed_acceptance
+        .as_ref()
+        .and_then(|section| select_oracle(&section.oracle, None).ok());
 
     let plan = assemble(
         &config,
@@ -146,6 +155,7 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
             groups,
             invariant,
             learned,
+            cheaper,
             folder: around.folder.to_owned(),
             run: around.run.to_owned(),
             time_limit: around.time_limit,
@@ -167,6 +177,7 @@ struct Settings {
     groups: Groups,
     invariant: bool,
     learned: bool,
+    cheaper: Option<OracleChoice>,
     folder: PathBuf,
     run: PathBuf,
     time_limit: Option<Duration>,
@@ -274,6 +285,9 @@ fn assemble(
             max_unphysical: config.pool.max_unphysical,
         },
         open_oracle: open_oracle(choice, first, &settings.folder, &settings.run.join("jobs")),
+        first_stage: settings
+            .cheaper
+            .and_then(|cheaper| super::delayed::plan(config, &cheaper, first, &settings.folder, &settings.run)),
         workers: config.pool.workers,
         retries: config.pool.retries,
         retire_after: config.pool.retire_after,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::delayed::DelayedAcceptanceConfig;
 use super::exchange::ExchangeConfig;
 use super::kernels::{LocalConfig, NestedConfig};
 use crate::descriptor::DescriptorConfig;
@@ -37,6 +38,9 @@ pub struct Config {
     pub trajectory: TrajectoryConfig,
     /// The exact surfaces that may be chosen with `--oracle`; with one table it is chosen.
     pub oracle: OracleConfig,
+    /// A cheaper oracle that decides first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delayed_acceptance: Option<DelayedAcceptanceConfig>,
     /// The workers that label.
     pub pool: PoolConfig,
     /// Labels before there is a network.

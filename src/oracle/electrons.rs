@@ -72,7 +72,11 @@ fn in_pw_input(text: &str) -> Option<FermiDirac> {
 fn in_cp2k_input(text: &str) -> Option<FermiDirac> {
     let input = Section::parse(text).ok()?;
     let smear = input.at(&["FORCE_EVAL", "DFT", "SCF", "SMEAR"])?;
-    if !smear.get("METHOD").unwrap_or("FERMI_DIRAC").eq_ignore_ascii_case("FERMI_DIRAC") {
+    if !smear
+        .get("METHOD")
+        .unwrap_or("FERMI_DIRAC")
+        .eq_ignore_ascii_case("FERMI_DIRAC")
+    {
         return None;
     }
     let written = smear.get("ELECTRONIC_TEMPERATURE").unwrap_or("300");

@@ -7,7 +7,7 @@ use crate::linear::{Mat3, Vec3};
 use crate::potential::Labels;
 use crate::run::journal::Journal;
 use crate::run::records::ChainRecord;
-use crate::sampling::{Decision, Exchange, Outcome, Phase, State, StepId, Task};
+use crate::sampling::{Decision, Exchange, OracleId, Outcome, Phase, State, StepId, Task};
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
@@ -23,6 +23,8 @@ pub enum Activity {
     Proposing(StepId),
     /// A label is under way.
     Waiting {
+        /// Which oracle was asked.
+        oracle: OracleId,
         /// The step.
         id: StepId,
         /// The number of the label within the step.
@@ -137,6 +139,7 @@ impl Chain {
                     stress: None,
                 },
                 momenta: None,
+                first_stage: None,
             },
             step: 1,
             journal,

@@ -107,7 +107,10 @@ pub fn placed(thermal_energies: &[f64], rejections: &[f64], values: usize) -> Ve
                 return thermal_energies[rung];
             }
             let target = sum * rung as f64 / (count - 1) as f64;
-            let interval = cumulated.windows(2).position(|ends| target <= ends[1]).unwrap_or(count - 2);
+            let interval = cumulated
+                .windows(2)
+                .position(|ends| target <= ends[1])
+                .unwrap_or(count - 2);
             let part = (target - cumulated[interval]) / (cumulated[interval + 1] - cumulated[interval]);
             let (a, b) = (thermal_energies[interval], thermal_energies[interval + 1]);
             a * (b / a).powf(part)
@@ -138,7 +141,10 @@ mod tests {
                 .map(|(rung, kt)| energies(*kt, seed + rung as u64))
                 .collect();
             let rates = rejections(ladder, &energies);
-            let ends = rates.iter().copied().fold((1.0_f64, 0.0_f64), |(a, b), r| (a.min(r), b.max(r)));
+            let ends = rates
+                .iter()
+                .copied()
+                .fold((1.0_f64, 0.0_f64), |(a, b), r| (a.min(r), b.max(r)));
             (rates, ends.1 - ends.0)
         };
         let (_, before) = spread(&ladder, 100);

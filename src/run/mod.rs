@@ -15,6 +15,7 @@ pub mod plan;
 pub mod records;
 pub mod replicas;
 pub mod results;
+pub mod stages;
 pub mod stop;
 pub mod store;
 pub mod trainer;

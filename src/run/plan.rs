@@ -55,6 +55,16 @@ pub struct BootstrapPlan {
     pub data_digests: BTreeSet<String>,
 }
 
+/// The cheaper oracle that decides first while sampling.
+pub struct FirstStagePlan {
+    /// Makes the oracle of a worker.
+    pub open_oracle: OpenOracle,
+    /// Number of workers.
+    pub workers: usize,
+    /// Whether a label is so cheap that it is not stored.
+    pub cheap: bool,
+}
+
 /// When sampling ends.
 #[derive(Clone, Copy, Debug)]
 pub struct SamplingPlan {
@@ -90,6 +100,8 @@ pub struct Plan {
     pub sampling: SamplingPlan,
     /// Makes the oracle of a worker.
     pub open_oracle: OpenOracle,
+    /// The oracle of a first stage, where decisions have two.
+    pub first_stage: Option<FirstStagePlan>,
     /// Number of workers.
     pub workers: usize,
     /// How often a transient failure is tried again.

@@ -163,6 +163,9 @@ pub struct Header {
     pub config: String,
     /// The oracle's fingerprint; absent until the oracle has told it.
     pub fingerprint: Fingerprint,
+    /// The fingerprint of the oracle of the first of two stages.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first_stage: Option<Fingerprint>,
 }
 
 /// One line of the event log: for people, outside the identity contract.

@@ -78,14 +78,18 @@ impl Tempering {
         let kept = results.kept();
         let firsts: Vec<Option<u64>> = kept.iter().map(|(_, own)| own.first().map(|own| own.step)).collect();
         let rungs = (0..count).map(|rung| {
-            let own: Vec<_> = (0..ladder.ladders).map(|own| &kept[ladder.chain(own, rung)].1).collect();
+            let own: Vec<_> = (0..ladder.ladders)
+                .map(|own| &kept[ladder.chain(own, rung)].1)
+                .collect();
             let energies: Vec<Vec<f64>> = own
                 .iter()
                 .map(|decisions| decisions.iter().map(|decision| decision.energy).collect())
                 .collect();
             let samples = own.iter().map(|decisions| decisions.len()).sum();
             let accepted = own.iter().flat_map(|decisions| decisions.iter());
-            let accepted = accepted.filter(|decision| decision.outcome == Outcome::Accepted).count();
+            let accepted = accepted
+                .filter(|decision| decision.outcome == Outcome::Accepted)
+                .count();
             OnRung {
                 rung: results.rungs[rung],
                 samples,
@@ -193,7 +197,11 @@ impl Tempering {
         if self.pairs.iter().all(|pair| pair.attempts < 5) {
             return Vec::new();
         }
-        let worst = self.pairs.iter().enumerate().min_by(|a, b| a.1.rate.total_cmp(&b.1.rate));
+        let worst = self
+            .pairs
+            .iter()
+            .enumerate()
+            .min_by(|a, b| a.1.rate.total_cmp(&b.1.rate));
         let (lower, rate) = worst.map_or((0, 0.0), |(lower, pair)| (lower, pair.rate));
         let between = format!(
             "{} and {}",
@@ -218,7 +226,9 @@ impl Tempering {
                 advice: if rate_verdict == Verdict::Ok {
                     String::new()
                 } else {
-                    format!("states are seldom traded between {between}: use about {more} rungs, or a lower last temperature")
+                    format!(
+                        "states are seldom traded between {between}: use about {more} rungs, or a lower last temperature"
+                    )
                 },
             },
             Line {
@@ -228,10 +238,14 @@ impl Tempering {
                 verdict: if enough { Verdict::Ok } else { Verdict::Watch },
                 advice: match (enough, held_back) {
                     (true, _) => String::new(),
-                    (false, true) => "walkers stay in what they were in although states are traded: longer trajectories or a higher \
+                    (false, true) => {
+                        "walkers stay in what they were in although states are traded: longer trajectories or a higher \
                                       last temperature let them change"
-                        .to_owned(),
-                    (false, false) => "run longer: no more than these walkers went up the ladder and came back".to_owned(),
+                            .to_owned()
+                    }
+                    (false, false) => {
+                        "run longer: no more than these walkers went up the ladder and came back".to_owned()
+                    }
                 },
             },
         ]

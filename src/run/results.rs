@@ -17,6 +17,7 @@ use crate::run::journal::{Journal, JournalError};
 use crate::run::ladder::{LadderPlan, Rung};
 use crate::run::records::{ChainRecord, Generation, Header, LabelRecord, LearningRecord};
 use crate::run::replicas::Tempering;
+use crate::run::stages::Stages;
 use crate::sampling::{Decision, Exchange, Outcome, Phase};
 use crate::structure::Structure;
 use crate::units::GPA_PER_EV_PER_CUBIC_ANGSTROM;
@@ -169,7 +170,11 @@ impl Results {
             },
             |ladder| ladder.rungs.clone(),
         );
-        if let Some(placed) = generations.iter().rev().find_map(|own: &Generation| own.ladder.as_ref()) {
+        if let Some(placed) = generations
+            .iter()
+            .rev()
+            .find_map(|own: &Generation| own.ladder.as_ref())
+        {
             for (rung, kt) in rungs.iter_mut().zip(placed) {
                 rung.thermal_energy = *kt;
             }
@@ -203,6 +208,7 @@ impl Results {
 
     /// The results of one rung, the first being that of the ensemble's own temperature: averages belong to one temperature. Oracle calls
     /// stay those of the whole run. Without replica exchange nothing changes.
+    #[must_use]
     pub fn at_rung(mut self, rung: usize) -> Self {
         let Some(ladder) = &self.ladder else {
             return self;
@@ -210,11 +216,10 @@ impl Results {
         self.tempering = Tempering::measure(&self);
         let own = rung * ladder.ladders..(rung + 1) * ladder.ladders;
         let (all, sampling) = (self.oracle_calls(), self.sampling_calls());
-        fn pick<T>(list: &mut Vec<T>, own: &std::ops::Range<usize>) {
-            list.truncate(own.end);
-            list.drain(..own.start.min(list.len()));
-        }
-        self.thermal_energy = self.rungs.get(rung).map_or(self.thermal_energy, |own| own.thermal_energy);
+        self.thermal_energy = self
+            .rungs
+            .get(rung)
+            .map_or(self.thermal_energy, |own| own.thermal_energy);
         self.first_chain = own.start;
         pick(&mut self.decisions, &own);
         pick(&mut self.exchanges, &own);
@@ -380,7 +385,8 @@ impl Results {
         let exponential = exact_kernel.then(|| exponential_average(&boltzmann, effective));
         let acceptance = (exact_kernel || count > 0).then(|| fraction(Outcome::Accepted));
         let findings = Findings {
-            acceptance: acceptance.filter(|_| exact_kernel),
+            // What the first of two stages rejects wastes no call of the oracle.
+            acceptance: acceptance.filter(|_| exact_kernel && Stages::measure(&kept).is_none()),
             energy: (count > 3).then_some(energy),
             energy_error: error,
             beta: Some(beta),
@@ -453,9 +459,7 @@ impl Results {
             }
             json["stress_configurational_gpa"] = Value::Object(stress);
         }
-        if self.config.ensemble.npt.is_some()
-            && count > 3
-        {
+        if self.config.ensemble.npt.is_some() && count > 3 {
             let chains: Vec<Vec<_>> = sampled
                 .iter()
                 .map(|(_, chain)| chain.iter().filter_map(|decision| decision.cell).collect())
@@ -466,6 +470,10 @@ impl Results {
             json["pressure_target_gpa"] = number(GPA_PER_EV_PER_CUBIC_ANGSTROM * self.pressure());
         }
         let mut lines = advise(&findings);
+        if let Some(stages) = Stages::measure(&kept) {
+            json["first_stage"] = stages.json();
+            lines.extend(stages.lines());
+        }
         json["temperature"] = number(self.thermal_energy / crate::units::BOLTZMANN);
         if let Some(tempering) = &self.tempering {
             let (temperatures, exchange) = tempering.json(self.config.ensemble.npt.is_some());
@@ -559,6 +567,12 @@ pub struct Analysis {
     pub lines: Vec<Line>,
     /// Why the trajectory was tuned as it was.
     pub reason: Option<String>,
+}
+
+/// Leaves the chains of a range.
+fn pick<T>(list: &mut Vec<T>, own: &std::ops::Range<usize>) {
+    list.truncate(own.end);
+    list.drain(..own.start.min(list.len()));
 }
 
 /// Energies of the states that decisions started from: what the decision before left, or an exchange after it.

@@ -44,6 +44,7 @@ impl Ensemble {
 
 impl Environment {
     /// The same at another temperature (kT in eV) and, where the cell moves, pressure (eV/Å³).
+    #[must_use]
     pub fn at(&self, thermal_energy: f64, pressure: f64) -> Self {
         let ensemble = match &self.ensemble {
             Ensemble::Canonical => Ensemble::Canonical,

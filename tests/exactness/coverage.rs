@@ -2,7 +2,7 @@
 
 use slmc::sampling::{Kernel, Pairing};
 
-use crate::{canonical, exchange, nested};
+use crate::{canonical, delayed, exchange, nested};
 
 /// How many rows test a kernel, or `None` for one that makes no promise of exactness.
 fn rows_of(kernel: &Kernel) -> Option<usize> {
@@ -32,6 +32,16 @@ fn rows_of_pairing(pairing: Pairing) -> usize {
             let rows = exchange::rows();
             rows.iter().filter(|row| row.pairing == pairing).count()
         }
+    }
+}
+
+/// Each kernel that proposes has a row of delayed acceptance too.
+#[test]
+fn two_stages_have_rows_of_every_kernel_that_proposes() {
+    let kernels = canonical::kernels().chain(nested::ROWS.iter().map(|row| row.kernel));
+    for kernel in kernels.filter(Kernel::proposes) {
+        let same = |row: &delayed::Row| std::mem::discriminant(&row.kernel) == std::mem::discriminant(&kernel);
+        assert!(delayed::ROWS.iter().any(same), "{kernel:?}");
     }
 }
 

@@ -99,6 +99,9 @@ fn exact(coefficients: [f64; 3], kt: f64) -> [Expected; 2] {
     ]
 }
 
+/// `[observable][rung][step]`, and the part of attempts that traded, for each pair.
+type Run = (Vec<Vec<Vec<f64>>>, Vec<f64>);
+
 /// A ladder without a driver.
 struct Ladder {
     surface: Arc<dyn Potential>,
@@ -122,12 +125,14 @@ enum Trading {
 impl Ladder {
     fn step(&self, environment: &Environment, state: &State, id: StepId, workspace: &mut Workspace) -> State {
         let proposal = self.proposal.as_deref();
-        let mut task = self.kernel.begin(environment, &self.plan, proposal, state, id, workspace);
+        let mut task = self
+            .kernel
+            .begin(environment, &self.plan, proposal, state, id, workspace);
         let mut reply = None;
         loop {
             match task.advance(environment, state, id, reply.take()) {
                 Advance::Done(done) => return done.1,
-                Advance::NeedLabel(structure) => {
+                Advance::NeedLabel(_, structure) => {
                     let labels = self.surface.evaluate(&structure, &mut Workspace::new());
                     reply = Some(if labels.is_finite() {
                         Reply::Labels(labels)
@@ -140,7 +145,7 @@ impl Ladder {
     }
 
     /// Observables after each step on each rung: `series[observable][rung]`; and the trades of each pair over the attempts.
-    fn run(&self, seed: u64, steps: u64, observables: &[&dyn Fn(&State) -> f64]) -> (Vec<Vec<Vec<f64>>>, Vec<f64>) {
+    fn run(&self, seed: u64, steps: u64, observables: &[&dyn Fn(&State) -> f64]) -> Run {
         let mut workspace = Workspace::new();
         let count = self.rungs.len();
         let labels = self.surface.evaluate(&self.start, &mut workspace);
@@ -148,6 +153,7 @@ impl Ladder {
             structure: self.start.clone(),
             labels,
             momenta: None,
+            first_stage: None,
         };
         let mut states = vec![first; count];
         let mut series = vec![vec![Vec::new(); count]; observables.len()];
@@ -174,7 +180,9 @@ impl Ladder {
             }
             let Some(trading) = self.trading else { continue };
             for lower in 0..count - 1 {
-                let partner = self.pairing.partner(lower, count, step, || pairing_uniform(seed, 0, step));
+                let partner = self
+                    .pairing
+                    .partner(lower, count, step, || pairing_uniform(seed, 0, step));
                 if partner != Some(lower + 1) {
                     continue;
                 }
@@ -298,12 +306,11 @@ impl Row {
             },
             pairing: self.pairing,
             // In the left well of every coordinate, where there are two.
-            start: match self.alone {
-                true => {
-                    let shifted = start.positions.iter().map(|r| r.map(|x| x - 0.5)).collect();
-                    start.with_cell_and_positions(None, shifted).expect("the same atoms")
-                }
-                false => start,
+            start: if self.alone {
+                let shifted = start.positions.iter().map(|r| r.map(|x| x - 0.5)).collect();
+                start.with_cell_and_positions(None, shifted).expect("the same atoms")
+            } else {
+                start
             },
             trading,
         }
@@ -347,7 +354,7 @@ fn every_rung_is_exact() {
             let ladder = row.ladder(trading);
             (1..=seeds).map(|seed| ladder.run(seed, steps, &observables)).collect()
         };
-        let pick = |runs: &[(Vec<Vec<Vec<f64>>>, Vec<f64>)], observable: usize, rung: usize| -> Vec<Vec<f64>> {
+        let pick = |runs: &[Run], observable: usize, rung: usize| -> Vec<Vec<f64>> {
             runs.iter().map(|run| run.0[observable][rung].clone()).collect()
         };
         let exact_runs = runs(Some(Trading::Exact), seeds, row.steps);
@@ -362,7 +369,12 @@ fn every_rung_is_exact() {
             let expected = exact(row.coefficients, own.thermal_energy);
             for (observable, what) in ["U", "coordinates above zero"].into_iter().enumerate() {
                 let name = format!("{}, rung {rung}, {what}", row.name);
-                check(&mut found, &name, &pick(&exact_runs, observable, rung), &expected[observable]);
+                check(
+                    &mut found,
+                    &name,
+                    &pick(&exact_runs, observable, rung),
+                    &expected[observable],
+                );
             }
         }
         let first = exact(row.coefficients, ladder.rungs[0].thermal_energy);
@@ -449,15 +461,25 @@ fn exchange_of_pressures_is_exact_and_needs_the_volume() {
         for (rung, (temperature, pressure)) in conditions.iter().enumerate() {
             let scale = BOLTZMANN * temperature / pressure;
             let expected = Expected::exact(power * scale, power * scale * scale);
-            let pick = |runs: &[(Vec<Vec<Vec<f64>>>, Vec<f64>)], observable: usize| -> Vec<Vec<f64>> {
+            let pick = |runs: &[Run], observable: usize| -> Vec<Vec<f64>> {
                 runs.iter().map(|run| run.0[observable][rung].clone()).collect()
             };
-            check(&mut found, &format!("{name}, rung {rung}, V"), &pick(&exact_runs, 0), &expected);
+            check(
+                &mut found,
+                &format!("{name}, rung {rung}, V"),
+                &pick(&exact_runs, 0),
+                &expected,
+            );
             if springs > 0.0 {
                 let kt = BOLTZMANN * temperature;
                 let count = 1.5 * ATOMS as f64;
                 let energy = Expected::exact(count * kt, count * kt * kt);
-                check(&mut found, &format!("{name}, rung {rung}, U"), &pick(&exact_runs, 1), &energy);
+                check(
+                    &mut found,
+                    &format!("{name}, rung {rung}, U"),
+                    &pick(&exact_runs, 1),
+                    &energy,
+                );
             }
             if rung == 1 {
                 must_fail(&mut worst, &format!("{name}, PV left out"), &pick(&wrong, 0), &expected);

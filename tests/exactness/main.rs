@@ -7,6 +7,7 @@ mod canonical;
 mod command_line;
 mod constant_pressure;
 mod coverage;
+mod delayed;
 mod divergence;
 mod elastic;
 mod exchange;

@@ -129,7 +129,11 @@ pub fn einstein_ladder(folder: &Path) -> PathBuf {
     let path = einstein(folder);
     let config = std::fs::read_to_string(&path).unwrap();
     let config = config.replace("steps = 300", "steps = 120");
-    std::fs::write(&path, config + "[exchange]\ntemperatures = [\"300 K\", \"420 K\", \"600 K\"]\n").unwrap();
+    std::fs::write(
+        &path,
+        config + "[exchange]\ntemperatures = [\"300 K\", \"420 K\", \"600 K\"]\n",
+    )
+    .unwrap();
     path
 }
 
@@ -137,7 +141,9 @@ pub fn einstein_ladder(folder: &Path) -> PathBuf {
 pub fn argon_ladder(folder: &Path) -> PathBuf {
     let path = argon_at_constant_pressure(folder);
     let config = std::fs::read_to_string(&path).unwrap();
-    let config = config.replace("steps = 300", "steps = 80").replace("chains = 2", "chains = 1");
+    let config = config
+        .replace("steps = 300", "steps = 80")
+        .replace("chains = 2", "chains = 1");
     let ladder = "[exchange]\ntemperatures = [\"200 K\", \"230 K\", \"230 K\"]\npressures = [\"80 MPa\", \"80 MPa\", \"100 MPa\"]\npairs = \"random\"\n";
     std::fs::write(&path, config + ladder).unwrap();
     path
@@ -147,8 +153,14 @@ pub fn argon_ladder(folder: &Path) -> PathBuf {
 pub fn silicon_ladder(folder: &Path, lag: usize) -> PathBuf {
     let path = silicon(folder, 1, lag);
     let config = std::fs::read_to_string(&path).unwrap();
-    let config = config.replace("stop-after = 34", "stop-after = 90").replace("steps = 30", "steps = 20");
-    std::fs::write(&path, config + "[exchange]\nhighest-temperature = \"600 K\"\nrungs = 3\n").unwrap();
+    let config = config
+        .replace("stop-after = 34", "stop-after = 90")
+        .replace("steps = 30", "steps = 20");
+    std::fs::write(
+        &path,
+        config + "[exchange]\nhighest-temperature = \"600 K\"\nrungs = 3\n",
+    )
+    .unwrap();
     path
 }
 

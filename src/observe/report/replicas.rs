@@ -69,7 +69,9 @@ fn overlap(tempering: &Tempering) -> Option<Figure> {
         let rungs = chosen.iter().map(|rung| &tempering.rungs[*rung]);
         rungs.flat_map(|own| own.energies.iter().flatten().copied())
     };
-    let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), u| (low.min(u), high.max(u)));
+    let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), u| {
+        (low.min(u), high.max(u))
+    });
     if all().count() < 20 * chosen.len() || high <= low {
         return None;
     }
@@ -82,7 +84,10 @@ fn overlap(tempering: &Tempering) -> Option<Figure> {
             counts[(((energy - low) / width) as usize).min(BINS - 1)] += 1.0;
         }
         let points = counts.iter().enumerate().map(|(bin, count)| {
-            (low + (bin as f64 + 0.5) * width, count / (energies.len() as f64 * width))
+            (
+                low + (bin as f64 + 0.5) * width,
+                count / (energies.len() as f64 * width),
+            )
         });
         let label = format!("{:.0} K", own.rung.thermal_energy / BOLTZMANN);
         Series::new(label, points.collect(), Style::Line)

@@ -33,7 +33,7 @@ use crate::run::records::{ChainRecord, Event, Generation, Header, LearningRecord
 use crate::run::stop::StopFlag;
 use crate::run::store::LabelStore;
 use crate::run::trainer::{TrainReply, Trainer};
-use crate::sampling::{Environment, Reply, Task};
+use crate::sampling::{Environment, OracleId, Reply, Task};
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
@@ -49,7 +49,7 @@ pub enum Finish {
 }
 
 enum Happening {
-    Pool(PoolEvent<RequestId>),
+    Pool(OracleId, PoolEvent<RequestId>),
     Began(usize, Box<(Task, Workspace)>),
     Trained(Box<TrainReply>),
 }
@@ -91,6 +91,8 @@ pub struct Driver {
     _lock: RunLock,
     header: Header,
     store: LabelStore,
+    /// Labels of the oracle of the first of two stages.
+    first_store: Option<LabelStore>,
     learning: Journal<LearningRecord>,
     events: Journal<Event>,
     outputs: Outputs,
@@ -127,6 +129,7 @@ pub struct Driver {
 
     trainer: Option<Trainer>,
     pool: Option<Pool<RequestId>>,
+    first_pool: Option<Pool<RequestId>>,
     happenings: (Sender<Happening>, Receiver<Happening>),
     /// What whoever watches should be told.
     notices: Vec<String>,
@@ -159,6 +162,7 @@ impl Driver {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 config: plan.config.clone(),
                 fingerprint: crate::oracle::Fingerprint::default(),
+                first_stage: None,
             },
             Err(source) => {
                 return Err(RunError::Directory {
@@ -169,6 +173,11 @@ impl Driver {
         };
         let durability = plan.durability;
         let (store, dropped_labels) = LabelStore::open(&directory.labels(), durability)?;
+        let first = plan.first_stage.as_ref();
+        let first = first.map(|_| LabelStore::open(&directory.first_stage_labels(), durability));
+        let (first_store, dropped_first) = first
+            .transpose()?
+            .map_or((None, 0), |(store, dropped)| (Some(store), dropped));
         let learning = Journal::open(&directory.learning(), durability)?;
         // The event log is no part of the truth: a damaged one is set aside.
         let events = match Journal::open(&directory.events(), durability) {
@@ -182,7 +191,7 @@ impl Driver {
             Err(error) => return Err(error.into()),
         };
         let mut chains = Vec::new();
-        let mut dropped = dropped_labels + learning.dropped;
+        let mut dropped = dropped_labels + dropped_first + learning.dropped;
         for (index, start) in plan.starts.iter().enumerate() {
             let mut opened = Journal::<ChainRecord>::open(&directory.chain(index), durability)?;
             dropped += opened.dropped;
@@ -206,6 +215,7 @@ impl Driver {
             _lock: lock,
             header,
             store,
+            first_store,
             learning: learning.journal,
             events,
             outputs,
@@ -231,6 +241,7 @@ impl Driver {
             labels_before_sampling: 0,
             trainer: None,
             pool: None,
+            first_pool: None,
             happenings: unbounded(),
             notices: Vec::new(),
             in_flight: 0,
@@ -313,13 +324,14 @@ impl Driver {
         self.begun = Instant::now();
         self.start_threads()?;
         let result = self.work(observer);
-        if result.is_err()
-            && let Some(pool) = &self.pool
-        {
-            pool.cancel();
+        if result.is_err() {
+            for pool in self.pool.iter().chain(&self.first_pool) {
+                pool.cancel();
+            }
         }
         // The threads end here, so that nothing outlives the lock.
         self.pool = None;
+        self.first_pool = None;
         self.trainer = None;
         if result.is_err() {
             self.keep_late_answers();
@@ -339,6 +351,9 @@ impl Driver {
 
     fn sync(&mut self) -> Result<(), RunError> {
         self.store.sync()?;
+        if let Some(store) = &mut self.first_store {
+            store.sync()?;
+        }
         for chain in &mut self.chains {
             chain.journal.sync()?;
         }
@@ -359,9 +374,21 @@ impl Driver {
         let tell = self.happenings.0.clone();
         let pool = Pool::start(&self.plan.open_oracle, &settings, move |event| {
             // The driver may have stopped listening; then nobody needs the event.
-            let _ = tell.send(Happening::Pool(event));
+            let _ = tell.send(Happening::Pool(OracleId::Final, event));
         });
         self.pool = Some(pool.map_err(RunError::Thread)?);
+        if let Some(first) = &self.plan.first_stage {
+            let settings = PoolSettings {
+                workers: first.workers,
+                jobs: self.directory.jobs().join("first-stage"),
+                ..settings
+            };
+            let tell = self.happenings.0.clone();
+            let pool = Pool::start(&first.open_oracle, &settings, move |event| {
+                let _ = tell.send(Happening::Pool(OracleId::First, event));
+            });
+            self.first_pool = Some(pool.map_err(RunError::Thread)?);
+        }
         if let ProposalSource::Learned(learning) = &self.plan.proposal {
             let tell = self.happenings.0.clone();
             let fitter = (learning.fitter)();

@@ -9,7 +9,7 @@ use crate::potential::{Potential, Workspace};
 use crate::run::chain::Activity;
 use crate::run::records::{ChainRecord, RequestId};
 use crate::sampling::{
-    Advance, Decision, Kernel, Outcome, Phase, Reply, SlhmcTask, State, StepId, Task, TrajectoryPlan,
+    Advance, Decision, Kernel, OracleId, Outcome, Phase, Reply, SlhmcTask, State, StepId, Task, TrajectoryPlan,
 };
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
@@ -77,7 +77,11 @@ impl Driver {
             self.plan.kernel
         };
         // A journalled proposal is taken as it is: on another machine the trajectory may differ in its last bits.
-        if let Some(stored) = self.store.request(&request)
+        let stored = self.store.request(&request).or_else(|| {
+            let first = self.first_store.as_ref()?;
+            first.request(&request_id(&id, FIRST_STAGE_END))
+        });
+        if let Some(stored) = stored
             && let Some(proposal) = stored.proposal
         {
             let here = &self.chains[chain].state.structure;
@@ -89,6 +93,7 @@ impl Driver {
                 proposal,
                 end: Some(end),
             }));
+            let task = self.staged(chain, id, task);
             return self.advance_moves(chain, id, task);
         }
         let heavy = kernel.proposes() || matches!(kernel, Kernel::Langevin { on_network: true, .. });
@@ -113,6 +118,16 @@ impl Driver {
         Ok(true)
     }
 
+    /// While sampling with two oracles, a finished trajectory is decided in two stages. While networks are learned the dear oracle labels every
+    /// proposal: what is rejected teaches too.
+    pub(super) fn staged(&self, chain: usize, id: StepId, task: Task) -> Task {
+        if self.plan.first_stage.is_some() && id.phase == Phase::Sampling {
+            task.in_two_stages(self.environment(chain, id.generation), id)
+        } else {
+            task
+        }
+    }
+
     /// Lets a fresh task go on; whether it came anywhere before the run had to stop.
     fn advance_moves(&mut self, chain: usize, id: StepId, task: Task) -> Result<bool, RunError> {
         self.advance(chain, id, task, 0, None)?;
@@ -133,8 +148,13 @@ impl Driver {
         };
         let mut state = self.chains[chain].state.clone();
         if self.recorded(id.phase) {
+            if decision.outcome == Outcome::Unphysical {
+                // The oracle of the first stage had no answer.
+                self.unphysical += 1;
+            }
             // Nothing was labelled and nothing has moved.
             state.momenta = None;
+            state.first_stage = first_stage_energy(&decision).or(state.first_stage);
             self.settle(chain, &decision, state, None, true)?;
             return Ok(true);
         }
@@ -142,6 +162,7 @@ impl Driver {
             self.unphysical += 1;
         }
         state.labels.energy = decision.energy;
+        state.first_stage = first_stage_energy(&decision).or(state.first_stage);
         if let Some(s) = decision.stress {
             state.labels.stress = Some([[s[0], s[5], s[4]], [s[5], s[1], s[3]], [s[4], s[3], s[2]]]);
         }
@@ -208,35 +229,46 @@ impl Driver {
                 Some(Reply::Labels(labels)) => Some(labels.clone()),
                 _ => None,
             };
+            // A label of the first stage is none of the surface that is learned.
             let asked_for = match &task {
                 Task::Slhmc(task) => task.end.clone(),
+                Task::Delayed(task) if task.proposal.first_stage.is_some_and(|stage| stage.passed) => task.end.clone(),
                 _ => None,
             };
             let environment = self.environment(chain, id.generation);
             match task.advance(environment, &self.chains[chain].state, id, reply.take()) {
-                Advance::NeedLabel(structure) => {
-                    let request = request_id(&id, index);
-                    if !self.store.has_reply(&request) && (self.stopping || !self.may_begin_label()) {
+                Advance::NeedLabel(oracle, structure) => {
+                    let proposal = match &task {
+                        Task::Slhmc(task) => Some(task.proposal),
+                        Task::Delayed(task) => Some(task.proposal),
+                        _ => None,
+                    };
+                    let (request, proposal) = match oracle {
+                        OracleId::Final => (request_id(&id, index), proposal),
+                        OracleId::First => {
+                            let at_end = proposal.and_then(|own| own.first_stage?.start).is_some();
+                            let index = if at_end { FIRST_STAGE_END } else { FIRST_STAGE_START };
+                            (request_id(&id, index), proposal.filter(|_| at_end))
+                        }
+                    };
+                    if !self.has_reply(oracle, &request) && (self.stopping || !self.may_begin_label()) {
                         // Nothing new is asked for. A resume begins the step again, with the labels it has.
                         self.chains[chain].activity = Activity::Idle;
                         self.chains[chain].bootstrap_frames.clear();
                         return Ok(());
                     }
-                    let proposal = match &task {
-                        Task::Slhmc(task) => Some(task.proposal),
-                        _ => None,
-                    };
-                    let recorded = self.recorded(id.phase);
-                    match self.ask(request, &structure, proposal, recorded, Some(chain))? {
+                    let recorded = self.recorded_by(oracle, id.phase);
+                    match self.ask(oracle, request, &structure, proposal, recorded, Some(chain))? {
                         Some(answer) => {
                             if id.phase == Phase::Bootstrap {
                                 self.keep_bootstrap_frame(chain, &structure, &answer);
                             }
-                            index += 1;
+                            index += u32::from(oracle == OracleId::Final);
                             reply = Some(answer);
                         }
                         None => {
                             self.chains[chain].activity = Activity::Waiting {
+                                oracle,
                                 id,
                                 index,
                                 task: Box::new(task),
@@ -379,6 +411,20 @@ impl Driver {
             self.meet(chain, round, decision.generation)?;
         }
         self.complete_rounds()
+    }
+}
+
+/// Numbers of the first stage's labels within a step: of the state, where it has none yet, and of the proposal.
+const FIRST_STAGE_START: u32 = 0;
+const FIRST_STAGE_END: u32 = 1;
+
+/// The first stage's energy of the state after a decision, eV.
+fn first_stage_energy(decision: &Decision) -> Option<f64> {
+    let stage = decision.first_stage?;
+    if decision.outcome == Outcome::Accepted {
+        stage.end
+    } else {
+        stage.start
     }
 }
 
