@@ -76,6 +76,9 @@ pub(super) fn first_stage(
     {
         check.complain(&key, error.to_string(), "see docs/config.md");
     }
+    if let Err(problem) = choice.batch_jobs(folder) {
+        check.complain(&format!("{key}.slurm"), problem, "see docs/cluster.md");
+    }
     if let OracleChoice::Vasp(vasp) = &choice {
         let variable_cell = config.ensemble.npt.is_some();
         let temperature = config.ensemble.temperature();

@@ -1,5 +1,7 @@
 //! Asking for labels and taking in what comes back: answers, trainings, failures.
 
+use std::path::PathBuf;
+
 use super::{Driver, Happening, RunError};
 use crate::oracle::pool::{Answer, PoolEvent, PoolRequest};
 use crate::oracle::{Fingerprint, OracleError};
@@ -12,6 +14,14 @@ use crate::structure::Structure;
 
 /// How long a worker that left may take to tell why.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Removes the folder of an answer that is journalled.
+fn remove(spent: Option<PathBuf>) {
+    if let Some(folder) = spent {
+        // A folder that stays costs room and nothing else.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
 
 impl Driver {
     fn store(&mut self, oracle: OracleId) -> Option<&mut LabelStore> {
@@ -53,7 +63,10 @@ impl Driver {
         let walker = chain.and_then(|chain| self.chains.get(chain)).map(|chain| chain.walker);
         let request = PoolRequest {
             id,
-            name: id.to_string(),
+            name: match oracle {
+                OracleId::Final => id.to_string(),
+                OracleId::First => format!("first-stage-{id}"),
+            },
             structure: structure.clone(),
             chain: walker,
             stands_at: chain
@@ -172,6 +185,9 @@ impl Driver {
                 self.event("retry", Some(id.to_string()), message, None)
             }
             Happening::Pool(_, PoolEvent::Note { id, note }) => {
+                if note.kind == "warning" {
+                    self.notices.push(format!("{id}: {}", note.message));
+                }
                 self.event(note.kind, Some(id.to_string()), note.message, None)
             }
             Happening::Pool(
@@ -181,15 +197,21 @@ impl Driver {
                     answer,
                     fingerprint,
                     seconds,
+                    spent,
                 },
             ) => {
                 self.in_flight -= 1;
+                if let Answer::Left(reason) = answer {
+                    return self.event("left", Some(id.to_string()), reason, None);
+                }
                 self.longest_label = self.longest_label.max(seconds);
                 // An oracle that failed may not have learned all of what it is.
                 if !matches!(answer, Answer::Failed(_)) {
                     self.check_fingerprint(oracle, fingerprint)?;
                 }
-                self.replied(oracle, id, answer, seconds)
+                self.replied(oracle, id, answer, seconds)?;
+                remove(spent);
+                Ok(())
             }
         }
     }
@@ -203,6 +225,7 @@ impl Driver {
                     id,
                     answer,
                     fingerprint,
+                    spent,
                     ..
                 },
             ) = happening
@@ -212,7 +235,7 @@ impl Driver {
             let (reply, reason) = match answer {
                 Answer::Labels(labels) => (Reply::Labels(labels), String::new()),
                 Answer::Unphysical(reason) => (Reply::Unphysical, reason),
-                Answer::Failed(_) => continue,
+                Answer::Failed(_) | Answer::Left(_) => continue,
             };
             let recorded = match self.chains.get(id.chain as usize).map(|chain| &chain.activity) {
                 Some(Activity::Waiting { id: step, .. }) if !id.bootstrap => self.recorded_by(oracle, step.phase),
@@ -227,7 +250,9 @@ impl Driver {
                 && known
             {
                 // The error that ends the run is the one to tell of.
-                let _ = store.record_reply(id, &reply, &reason);
+                if store.record_reply(id, &reply, &reason).is_ok() {
+                    remove(spent);
+                }
             }
         }
     }
@@ -302,6 +327,7 @@ impl Driver {
                 self.event("unphysical", Some(id.to_string()), reason.clone(), None)?;
                 (Reply::Unphysical, reason)
             }
+            Answer::Left(_) => return Ok(()),
             Answer::Failed(error) => {
                 self.event("failure", Some(id.to_string()), error.to_string(), Some(seconds))?;
                 self.last_failure = Some(error);
