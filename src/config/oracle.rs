@@ -44,12 +44,13 @@ pub enum OracleChoice {
 
 impl OracleChoice {
     /// All names, as `[oracle.NAME]` and `--oracle NAME` have them.
-    pub const NAMES: [&str; 13] = [
+    pub const NAMES: [&str; 14] = [
         "einstein",
         "lennard-jones",
         "stillinger-weber",
         "vashishta",
         "asymmetric",
+        "double-well",
         "espresso",
         "cp2k",
         "lammps",
@@ -142,6 +143,7 @@ impl OracleChoice {
             Self::Analytic(AnalyticConfig::StillingerWeber(config)) => section.stillinger_weber = Some(config),
             Self::Analytic(AnalyticConfig::Vashishta(config)) => section.vashishta = Some(config),
             Self::Analytic(AnalyticConfig::Asymmetric(config)) => section.asymmetric = Some(config),
+            Self::Analytic(AnalyticConfig::DoubleWell(config)) => section.double_well = Some(config),
             Self::Espresso(config) => section.espresso = Some(config),
             Self::Cp2k(config) => section.cp2k = Some(config),
             Self::Lammps(config) => section.lammps = Some(config),
@@ -223,6 +225,7 @@ fn tables(section: &OracleConfig) -> Vec<OracleChoice> {
         section.stillinger_weber.map(AnalyticConfig::StillingerWeber),
         section.vashishta.map(AnalyticConfig::Vashishta),
         section.asymmetric.map(AnalyticConfig::Asymmetric),
+        section.double_well.map(AnalyticConfig::DoubleWell),
     ];
     analytic
         .into_iter()

@@ -11,7 +11,7 @@ use super::kernels::{LocalConfig, NestedConfig};
 use crate::descriptor::DescriptorConfig;
 use crate::network::NetworkConfig;
 use crate::oracle::analytic::{
-    AsymmetricConfig, EinsteinConfig, LennardJonesConfig, StillingerWeberConfig, VashishtaConfig,
+    AsymmetricConfig, DoubleWellConfig, EinsteinConfig, LennardJonesConfig, StillingerWeberConfig, VashishtaConfig,
 };
 use crate::oracle::command::CommandConfig;
 use crate::oracle::ipi::{AseConfig, Cp2kConfig, EspressoConfig, IpiConfig, LammpsConfig};
@@ -267,6 +267,9 @@ pub struct OracleConfig {
     /// Independent skewed wells: exactly known answers, embedded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asymmetric: Option<AsymmetricConfig>,
+    /// Independent double wells: exactly known answers behind barriers, embedded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub double_well: Option<DoubleWellConfig>,
     /// Quantum ESPRESSO's pw.x, behind an i-PI socket or run once for each label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub espresso: Option<EspressoConfig>,
@@ -394,6 +397,9 @@ pub struct ProposalConfig {
     /// Propose on skewed wells with their own parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asymmetric: Option<AsymmetricConfig>,
+    /// Propose on double wells with their own parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub double_well: Option<DoubleWellConfig>,
     /// Adds this fraction of ẑ × F to the given surface's forces, so that they derive from no energy. The ensemble stays exact;
     /// a demonstration and a test. 0 for none.
     pub swirl: f64,

@@ -35,7 +35,7 @@ pub fn cases() -> Vec<(String, AnalyticConfig, Structure, Structure)> {
     );
     let mut cases = Vec::new();
     let by_name = |name| AnalyticConfig::by_name(name).unwrap();
-    for name in ["einstein", "asymmetric"] {
+    for name in ["einstein", "asymmetric", "double-well"] {
         cases.push((name.to_owned(), by_name(name), argon.clone(), rattled(&argon, 0.3, 1)));
     }
     for truncation in [Truncation::Cut, Truncation::Shifted, Truncation::ForceShifted] {
@@ -143,7 +143,7 @@ fn interatomic_surfaces_are_invariant() {
     for (name, config, first, state) in cases() {
         let potential = build(&config, &first).unwrap();
         if !potential.translation_invariant() {
-            assert!(name == "einstein" || name == "asymmetric");
+            assert!(["einstein", "asymmetric", "double-well"].contains(&name.as_str()));
             continue;
         }
         let labels = fresh(potential.as_ref(), &state);
@@ -230,7 +230,10 @@ fn interatomic_surfaces_are_invariant() {
 #[test]
 fn one_body_surfaces_follow_their_sites() {
     for (name, config, first, state) in cases() {
-        if !matches!(config, AnalyticConfig::Einstein(_) | AnalyticConfig::Asymmetric(_)) {
+        if !matches!(
+            config,
+            AnalyticConfig::Einstein(_) | AnalyticConfig::Asymmetric(_) | AnalyticConfig::DoubleWell(_)
+        ) {
             continue;
         }
         let potential = build(&config, &first).unwrap();
