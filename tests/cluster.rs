@@ -147,7 +147,8 @@ fn labels_in_batch_jobs_are_the_labels() {
         "{QUICK}\npartition = \"main\"\nntasks = 2\ncpus-per-task = 2\ntime = \"90 s\"\noptions = [\"--comment=a b\"]\n\
                          job-name = \"argon\"\nsetup = \"export SHAPE=$SLURM_NTASKS-$SLURM_CPUS_PER_TASK\"\nmost-jobs = 2"
     );
-    let program = "squeue --noheader --jobs=$SLURM_JOB_ID --format='%P %l %j %k' >> $CALLS.shape; echo $SHAPE >> $CALLS.shape; sleep 0.3";
+    let program = "squeue --noheader --jobs=$SLURM_JOB_ID --format='%P %l %j %k' >> $CALLS.shape; echo $SHAPE >> $CALLS.shape\n\
+                   echo $(date +%s%N) 1 >> $CALLS.times; trap 'echo $(date +%s%N) -1 >> $CALLS.times' EXIT; sleep 0.3";
     let place = Place::new(program, Some(&table)).on(&cluster);
     std::fs::copy(plain.path("asked.xyz"), place.path("asked.xyz")).unwrap();
     let (code, error) = place.run(&["check", text(&place.path("slmc.toml"))]);
@@ -164,6 +165,19 @@ fn labels_in_batch_jobs_are_the_labels() {
         "{shape}"
     );
     assert!(!place.path("out.xyz.jobs").exists(), "folders of answers are removed");
+    // `most-jobs` holds, with more workers.
+    let times = std::fs::read_to_string(place.path("calls.times")).unwrap();
+    let mut times: Vec<(u64, i32)> = times
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(time, change)| (time.parse().unwrap(), change.parse().unwrap()))
+        .collect();
+    times.sort_unstable();
+    let at_once = times.iter().scan(0, |count, (_, change)| {
+        *count += change;
+        Some(*count)
+    });
+    assert_eq!((times.len(), at_once.max()), (10, Some(2)));
 
     // The same through a template, in which the users' own lines stand.
     let place = Place::new(
@@ -181,29 +195,42 @@ fn labels_in_batch_jobs_are_the_labels() {
     let shape = std::fs::read_to_string(place.path("calls.shape")).unwrap();
     assert!(shape.lines().all(|line| line == "mine-3"), "{shape}");
 
-    // A real code, where it is there.
-    let start = repository("examples/silicon-dft/silicon.xyz");
-    let pw =
-        std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|at| at.join("pw.x").is_file()));
-    if !pw {
-        eprintln!("skipped: no pw.x");
-        return;
-    }
-    let mut found = Vec::new();
-    for table in [None, Some("{poll-interval=\"300 ms\"}")] {
-        let out = place.path(&format!("silicon-{}.xyz", table.is_some()));
-        let recipe = format!("oracle.espresso.recipe=\"{}\"", text(&repository("oracles/espresso")));
-        let mut arguments = vec!["label", text(&start), "-o", text(&out), "-q", "--oracle", "espresso"];
-        let slurm = format!("oracle.espresso.slurm={}", table.unwrap_or_default());
-        arguments.extend(["--set", "oracle.espresso.mode=\"file\"", "--set", &recipe]);
-        if table.is_some() {
-            arguments.extend(["--set", &slurm]);
+    // Real codes, where they are there.
+    let there = |name: &str| {
+        let path = std::env::var_os("PATH").unwrap();
+        let there = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+        if !there {
+            eprintln!("skipped: no {name}");
         }
-        let (code, error) = place.run(&arguments);
-        assert_eq!(code, 0, "{error}");
-        found.push(read(&out).unwrap());
+        there
+    };
+    let codes = [
+        ("espresso", "pw.x", "examples/silicon-dft/silicon.xyz"),
+        ("cp2k", "cp2k", "examples/quartz-dft/quartz.xyz"),
+    ];
+    for (oracle, _, start) in codes.into_iter().filter(|(_, program, _)| there(program)) {
+        let start = repository(start);
+        let mut found = Vec::new();
+        for table in ["", "{poll-interval=\"300 ms\"}"] {
+            let out = place.path(&format!("{oracle}-{}.xyz", table.len()));
+            let set = |key: &str, value: &str| ["--set".to_owned(), format!("oracle.{oracle}.{key}={value}")];
+            let recipe = repository(&format!("oracles/{oracle}"));
+            let mut settings = [
+                set("mode", "\"file\""),
+                set("recipe", &format!("\"{}\"", text(&recipe))),
+            ]
+            .concat();
+            if !table.is_empty() {
+                settings.extend(set("slurm", table));
+            }
+            let mut arguments = vec!["label", text(&start), "-o", text(&out), "-q", "--oracle", oracle];
+            arguments.extend(settings.iter().map(String::as_str));
+            let (code, error) = place.run(&arguments);
+            assert_eq!(code, 0, "{oracle}: {error}");
+            found.push(read(&out).unwrap());
+        }
+        same_labels(&found[0], &found[1]);
     }
-    same_labels(&found[0], &found[1]);
 }
 
 #[test]
@@ -707,6 +734,31 @@ fn a_job_whose_number_was_not_kept_is_found_again() {
         );
         place.assert_computed_once(1);
     }
+    // A job of another surface is not taken over: its answer would carry the fingerprint of this one.
+    let place = scripted("sleep 2", table, "", "");
+    place.asked(1);
+    let (asked, config, out) = (place.path("asked.xyz"), place.path("slmc.toml"), place.path("out.xyz"));
+    let arguments = ["label", text(&asked), text(&config), "-o", text(&out), "-v"];
+    let mut child = place.start(&arguments);
+    wait_for("the job", || {
+        let record = std::fs::read_to_string(place.path("out.xyz.jobs/frame-000000-0/slurm.json"));
+        record.is_ok_and(|record| record.contains("101"))
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let program = std::fs::read_to_string(place.path("recipe/label.sh")).unwrap();
+    std::fs::write(place.path("recipe/label.sh"), program.replace("k=1.0", "k=3.0")).unwrap();
+    let (code, error) = place.run(&arguments);
+    assert!(code == 0 && !error.contains("took over"), "{error}");
+    let cancelled = std::fs::read_to_string(place.path("fake/asked")).unwrap();
+    assert!(cancelled.lines().any(|line| line == "scancel 101"), "{cancelled}");
+    let frame = &read(&out).unwrap()[0];
+    let at = [[2.0, 2.0, 2.0], [6.0, 2.0, 2.0], [2.0, 6.0, 2.0], [2.0, 2.0, 6.0]];
+    let pairs = frame.structure.positions.iter().flatten().zip(at.iter().flatten());
+    let expected: f64 = pairs.map(|(x, at)| 1.5 * (x - at) * (x - at)).sum();
+    let energy = frame.labels.as_ref().unwrap().energy;
+    assert!((energy - expected).abs() < 1e-9, "{energy} is not {expected}");
+
     // A driver that died before sbatch: nothing is in the queue, and after a while it is submitted again.
     let place = scripted("", table, "refuse:Unable to contact slurm controller\n", "");
     place.asked(1);
@@ -721,18 +773,18 @@ fn a_job_whose_number_was_not_kept_is_found_again() {
     place.assert_computed_once(1);
 }
 
-/// The first script of the guide, for this machine: its own folder, one node, three tasks, no modules.
-fn guide_script(slmc: &str, limit: &str) -> String {
+/// A script of the guide, for this machine: its own folder, one node, no modules, so many tasks.
+fn guide_script(number: usize, tasks: usize) -> String {
     let guide = std::fs::read_to_string(repository("docs/cluster.md")).unwrap();
-    let script = guide.split("```bash\n").nth(1).unwrap().split("```").next().unwrap();
+    let script = guide
+        .split("```bash\n")
+        .nth(number)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
     let lines = script.lines().filter(|line| {
-        let elsewhere = [
-            "--partition",
-            "--account",
-            "--nodes",
-            "--ntasks-per-node",
-            "module load",
-        ];
+        let elsewhere = ["--partition", "--account", "--nodes", "--ntasks", "module load"];
         !elsewhere.iter().any(|word| line.contains(word))
     });
     let script: String = lines.flat_map(|line| [line, "\n"]).collect();
@@ -740,42 +792,73 @@ fn guide_script(slmc: &str, limit: &str) -> String {
         script.contains("slmc resume run") && script.contains("sbatch \"$0\""),
         "{script}"
     );
+    let slmc = env!("CARGO_BIN_EXE_slmc");
     script
-        .replacen("#SBATCH --time", "#SBATCH --ntasks=3\n#SBATCH --time", 1)
-        .replace("    slmc ", &format!("    {slmc} "))
-        .replace("23.5 h", limit)
+        .replacen(
+            "#SBATCH --time",
+            &format!("#SBATCH --ntasks={tasks}\n#SBATCH --time"),
+            1,
+        )
+        .replace("slmc run ", &format!("{slmc} run "))
+        .replace("slmc resume ", &format!("{slmc} resume "))
 }
 
-#[test]
-fn the_guides_script_runs_on_nodes_of_one_allocation_and_submits_itself_until_done() {
-    let Some(cluster) = Cluster::start() else { return };
-    let plain = Place::new("", None);
-    let whole = plain.path("run");
-    let (code, error) = plain.run(&["run", text(&plain.path("slmc.toml")), "--out", text(&whole), "-q"]);
-    assert_eq!(code, 0, "{error}");
-    let place = Place::new("echo $SLURM_STEP_ID >> $CALLS.steps; sleep 0.2", None).on(&cluster);
-    let config = std::fs::read_to_string(place.path("slmc.toml")).unwrap();
-    let launch = "[oracle.command]\nlaunch = \"srun --exclusive --ntasks=1 {command}\"";
-    std::fs::write(place.path("slmc.toml"), config.replace("[oracle.command]", launch)).unwrap();
-    std::fs::write(place.path("job.sh"), guide_script(env!("CARGO_BIN_EXE_slmc"), "1 h")).unwrap();
-    let script = place.path("job.sh");
+/// Submits a script of the guide, warns it as `--signal=B:TERM@...` does once some labels are there, and waits for the end of the
+/// run, to which the script has to submit itself again. Gives the first job's output.
+fn follow_the_guide(cluster: &Cluster, place: &Place, script: &str, log: &str) -> String {
+    std::fs::write(place.path("job.sh"), script).unwrap();
     let chdir = format!("--chdir={}", text(place.folder.path()));
-    let output = cluster.ask("sbatch", &["--parsable", &chdir, text(&script)]);
+    let output = cluster.ask("sbatch", &["--parsable", &chdir, text(&place.path("job.sh"))]);
     let first = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    // Slurm's warning, as `--signal=B:TERM@600` gives it.
     wait_for("labels", || lines(&place.path("calls")) >= 4);
     cluster.ask("scancel", &["--batch", "--signal=TERM", &first]);
     wait_for("the report", || {
         place.path("run/report.html").exists() && cluster.jobs().is_empty()
     });
-    let log = std::fs::read_to_string(place.path(&format!("slmc-{first}.log"))).unwrap();
+    let log = std::fs::read_to_string(place.path(&format!("{log}-{first}.log"))).unwrap();
     assert!(log.contains("SIGTERM received"), "{log}");
+    log
+}
+
+#[test]
+fn the_guides_scripts_submit_themselves_until_the_run_is_done() {
+    let Some(cluster) = Cluster::start() else { return };
+    let plain = Place::new("", None);
+    let whole = plain.path("run");
+    let (code, error) = plain.run(&["run", text(&plain.path("slmc.toml")), "--out", text(&whole), "-q"]);
+    assert_eq!(code, 0, "{error}");
+    let count = labels(&whole).len();
+    let jobs = |place: &Place| -> usize {
+        let jobs: BTreeSet<String> = place.calls().into_iter().map(|(_, job)| job).collect();
+        jobs.len()
+    };
+
+    // Inside one allocation: labels are steps of the job.
+    let place = Place::new("echo $SLURM_STEP_ID >> $CALLS.steps; sleep 0.2", None).on(&cluster);
+    let config = std::fs::read_to_string(place.path("slmc.toml")).unwrap();
+    let launch = "[oracle.command]\nlaunch = \"srun --exclusive --ntasks=1 {command}\"";
+    std::fs::write(place.path("slmc.toml"), config.replace("[oracle.command]", launch)).unwrap();
+    follow_the_guide(&cluster, &place, &guide_script(1, 3), "slmc");
     assert_same_decisions(&whole, &place.path("run"));
-    place.assert_computed_once(labels(&whole).len());
-    let jobs: BTreeSet<String> = place.calls().into_iter().map(|(_, job)| job).collect();
-    assert_eq!(jobs.len(), 2, "two jobs, each with many steps: {jobs:?}");
+    place.assert_computed_once(count);
+    assert_eq!(jobs(&place), 2, "two jobs, each with many steps");
     let steps = std::fs::read_to_string(place.path("calls.steps")).unwrap();
     assert!(steps.lines().all(|step| step.parse::<u64>().is_ok()), "{steps}");
+
+    // The driver in a small job of its own: its labels are jobs of another shape, and are left and taken over.
+    let table = format!("{QUICK}\nntasks = 2\nsetup = \"echo $SLURM_NTASKS >> $PWD/../../../tasks\"");
+    let place = Place::new("sleep 0.4", Some(&table)).on(&cluster);
+    let log = follow_the_guide(&cluster, &place, &guide_script(2, 1), "driver");
+    assert_same_decisions(&whole, &place.path("run"));
+    place.assert_computed_once(count);
+    assert_eq!(jobs(&place), count);
+    let tasks = std::fs::read_to_string(place.path("tasks")).unwrap();
+    assert!(tasks.lines().all(|line| line == "2"), "{tasks}");
+    let events = std::fs::read_to_string(place.path("run/events.jsonl")).unwrap();
+    assert!(
+        events.contains("is left in the queue") && events.contains("took over"),
+        "{log}\n{events}"
+    );
 }
 
 #[test]
