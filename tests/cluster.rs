@@ -810,7 +810,11 @@ fn follow_the_guide(cluster: &Cluster, place: &Place, script: &str, log: &str) -
     let chdir = format!("--chdir={}", text(place.folder.path()));
     let output = cluster.ask("sbatch", &["--parsable", &chdir, text(&place.path("job.sh"))]);
     let first = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    wait_for("labels", || lines(&place.path("calls")) >= 4);
+    // In the middle of a calculation.
+    wait_for("labels", || {
+        let calls = lines(&place.path("calls"));
+        calls >= 3 && lines(&place.path("calls.begun")) > calls
+    });
     cluster.ask("scancel", &["--batch", "--signal=TERM", &first]);
     wait_for("the report", || {
         place.path("run/report.html").exists() && cluster.jobs().is_empty()
@@ -834,7 +838,11 @@ fn the_guides_scripts_submit_themselves_until_the_run_is_done() {
     };
 
     // Inside one allocation: labels are steps of the job.
-    let place = Place::new("echo $SLURM_STEP_ID >> $CALLS.steps; sleep 0.2", None).on(&cluster);
+    let place = Place::new(
+        "echo >> $CALLS.begun; echo $SLURM_STEP_ID >> $CALLS.steps; sleep 0.2",
+        None,
+    )
+    .on(&cluster);
     let config = std::fs::read_to_string(place.path("slmc.toml")).unwrap();
     let launch = "[oracle.command]\nlaunch = \"srun --exclusive --ntasks=1 {command}\"";
     std::fs::write(place.path("slmc.toml"), config.replace("[oracle.command]", launch)).unwrap();
@@ -847,7 +855,7 @@ fn the_guides_scripts_submit_themselves_until_the_run_is_done() {
 
     // The driver in a small job of its own: its labels are jobs of another shape, and are left and taken over.
     let table = format!("{QUICK}\nntasks = 2\nsetup = \"echo $SLURM_NTASKS >> $PWD/../../../tasks\"");
-    let place = Place::new("sleep 0.4", Some(&table)).on(&cluster);
+    let place = Place::new("echo >> $CALLS.begun; sleep 0.8", Some(&table)).on(&cluster);
     let log = follow_the_guide(&cluster, &place, &guide_script(2, 1), "driver");
     assert_same_decisions(&whole, &place.path("run"));
     place.assert_computed_once(count);
