@@ -214,7 +214,8 @@ fn ladder_table(tempering: &Tempering, with_pressure: bool) -> String {
         .collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     for (index, (own, name)) in tempering.rungs.iter().zip(&names).enumerate() {
-        let rate = tempering.pairs.get(index).map_or(String::new(), |pair| {
+        let pair = tempering.pairs.get(index).filter(|pair| pair.attempts > 0);
+        let rate = pair.map_or(String::new(), |pair| {
             format!(", traded with the next at a rate of {:.2}", pair.rate)
         });
         text.push_str(&format!(
@@ -227,9 +228,14 @@ fn ladder_table(tempering: &Tempering, with_pressure: bool) -> String {
     let time = tempering
         .round_trip_time
         .map_or(String::new(), |time| format!(", one each {time:.0} steps of a walker"));
+    let expected = if tempering.expected_round_trips.is_finite() {
+        format!("; {:.0} to be expected from the rates", tempering.expected_round_trips)
+    } else {
+        "; no exchange was tried".to_owned()
+    };
     text.push_str(&format!(
-        "  round trips        {}{time}; {:.0} to be expected from the rates\n",
-        tempering.round_trips, tempering.expected_round_trips
+        "  round trips        {}{time}{expected}\n",
+        tempering.round_trips
     ));
     text
 }

@@ -31,7 +31,7 @@ pub(super) fn table(tempering: &Tempering, with_pressure: bool) -> Markup {
                         td.number { (format!("{:.0}", own.energy.ess_bulk)) }
                         td.number { (format!("{:.3}", own.energy.rhat)) }
                         td.number { (format!("{:.3}", own.acceptance)) }
-                        td.number { @if let Some(pair) = tempering.pairs.get(index) {
+                        td.number { @if let Some(pair) = tempering.pairs.get(index).filter(|pair| pair.attempts > 0) {
                             (format!("{:.3} of {} attempts", pair.rate, pair.attempts))
                         } @else { "–" } }
                     }
@@ -41,7 +41,10 @@ pub(super) fn table(tempering: &Tempering, with_pressure: bool) -> Markup {
         p {
             (tempering.round_trips) " round trips of walkers from the first rung to the last and back"
             @if let Some(time) = time { ", one each " (format!("{time:.0}")) " steps of a walker" }
-            "; the rates alone let " (format!("{:.0}", tempering.expected_round_trips)) " be expected. All other numbers and figures of this page belong to one \
+            @if tempering.expected_round_trips.is_finite() {
+                "; the rates alone let " (format!("{:.0}", tempering.expected_round_trips)) " be expected"
+            }
+            ". All other numbers and figures of this page belong to one \
              rung; the file of each chain is an ensemble at one temperature."
         }
     }
