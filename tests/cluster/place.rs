@@ -118,7 +118,7 @@ impl Place {
 }
 
 /// A table for a Slurm that is near and idle.
-pub const QUICK: &str = "poll-interval = \"300 ms\"\nfile-delay = \"1 s\"";
+pub const QUICK: &str = "poll-interval = \"300 ms\"\nfile-delay = \"1 s\"\npatience = \"1 min\"";
 
 /// Asserts that two files hold the same labels, to the last bit.
 pub fn same_labels(a: &[Frame], b: &[Frame]) {
