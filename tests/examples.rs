@@ -145,6 +145,17 @@ fn tempering_finds_the_populations_that_a_chain_alone_does_not() {
 }
 
 #[test]
+fn two_oracles_spare_dear_labels() {
+    let analysis = run("multi-fidelity", &["sampling.steps=150", "sampling.discard=10"]);
+    let of = |key: &str| analysis.pointer(key).and_then(serde_json::Value::as_f64);
+    assert_eq!(of("/samples"), Some(280.0));
+    assert_eq!(of("/first_stage/proposals"), Some(280.0));
+    assert!(of("/first_stage/oracle_calls_saved").unwrap() > 40.0, "{analysis}");
+    assert!(of("/first_stage/second_stage_acceptance").unwrap() > 0.9, "{analysis}");
+    assert!(of("/oracle_calls/sampling").unwrap() < 260.0, "{analysis}");
+}
+
+#[test]
 fn silicon_on_density_functional_theory_runs_where_pw_x_is() {
     // Looked for, not started: it leaves files where it runs.
     let there = std::env::var_os("PATH")
