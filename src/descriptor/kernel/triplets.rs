@@ -481,7 +481,7 @@ pub(super) fn forward<S: Simd>(
             reserve(&mut work.radials, count);
             let mut sums = &mut work.sums[..];
             for (index, channel) in group.channels.iter().enumerate() {
-                multiply_shapes::<S>(
+                multiply_shapes(
                     group,
                     (index, channel.shape),
                     near,
@@ -517,7 +517,7 @@ fn evaluate_angles<S: Simd>(simd: S, group: &Group, pairs: &Pairs, count: usize,
 
 /// g(r_j)·g(r_k)·[g(r_jk)] for the pairs of a batch of rows.
 #[inline(always)]
-fn multiply_shapes<S: Simd>(
+fn multiply_shapes(
     group: &Group,
     (index, shape): (usize, usize),
     near: &Near,
