@@ -1,6 +1,8 @@
 //! `pw.x` once for each structure: the user's input filled in, its output and XML file read, what is not certain refused.
 
+mod element;
 mod output;
+mod trajectory;
 mod xml;
 
 use std::path::Path;
@@ -15,8 +17,10 @@ use crate::linear::{Mat3, Vec3, norm, scale, sub};
 use crate::structure::Structure;
 use crate::units::{BOHR, HARTREE, RYDBERG};
 
+pub use element::element_of_label;
 pub use output::{Output, parse as parse_output};
-pub use xml::{Schema, parse as parse_schema};
+pub use trajectory::{Convergence, Smearing, Trajectory, TrajectoryStep, parse_trajectory};
+pub use xml::{Schema, SchemaFile, parse as parse_schema, parse_all as parse_schema_steps};
 
 const NAME: &str = "espresso";
 /// How far a position may be from the one asked for, in Å: the output has seven decimals of the lattice parameter.
