@@ -10,7 +10,7 @@ use super::schema::{Config, KernelConfig};
 use crate::formats::n2p2::{self, UnitsError};
 use crate::oracle::analytic::{AnalyticConfig, build};
 use crate::potential::{Potential, Swirl, load};
-use crate::structure::Structure;
+use crate::structure::{Species, Structure};
 use crate::training::LabelledStructure;
 
 /// Whether the momentum of the centre of mass is removed: oracle and proposal are translation-invariant, no atom is fixed, and
@@ -143,7 +143,7 @@ pub(super) fn read_data(
     folder: &Path,
     first: &Structure,
     check: &mut Checker<'_>,
-) -> (Vec<Arc<LabelledStructure>>, BTreeSet<String>) {
+) -> (Vec<Arc<LabelledStructure>>, BTreeSet<(Vec<Species>, String)>) {
     let mut data = Vec::new();
     let mut digests = BTreeSet::new();
     for name in &config.bootstrap.data {
@@ -181,7 +181,9 @@ pub(super) fn read_data(
                 );
                 break;
             }
-            digests.extend(frame.info.get("slmc_fingerprint").cloned());
+            if let Some(digest) = frame.info.get("slmc_fingerprint") {
+                digests.insert((frame.structure.elements(), digest.clone()));
+            }
             data.push(Arc::new(LabelledStructure {
                 structure: frame.structure,
                 labels,

@@ -24,7 +24,7 @@ use crate::run::learner::Schedule;
 use crate::run::plan::{BootstrapPlan, LearningPlan, Plan, ProposalSource, SamplingPlan};
 use crate::run::trainer::Fitter;
 use crate::sampling::{Acceptance, Environment, Groups, Kernel, TrajectoryPlan, tuning};
-use crate::structure::Structure;
+use crate::structure::{Species, Structure};
 use crate::training::{LabelledStructure, Trainer};
 
 /// Where a configuration comes from and goes to.
@@ -177,7 +177,7 @@ fn assemble(
     starts: Vec<Structure>,
     settings: Settings,
     given: Option<Arc<dyn Potential>>,
-    (data, data_digests): (Vec<Arc<LabelledStructure>>, BTreeSet<String>),
+    (data, data_digests): (Vec<Arc<LabelledStructure>>, BTreeSet<(Vec<Species>, String)>),
 ) -> Plan {
     let first = &starts[0];
     let trajectory = TrajectoryPlan {

@@ -41,6 +41,11 @@ pub trait FileMode: Send {
         &[]
     }
 
+    /// The largest memory of one process of the last calculation, where the program itself tells, bytes.
+    fn told_memory(&self) -> Option<u64> {
+        None
+    }
+
     /// What defines the surface.
     fn fingerprint(&self) -> Fingerprint;
 
@@ -88,6 +93,8 @@ pub struct FileOracle<Adaptor: FileMode> {
     cold: bool,
     was_warm: bool,
     notes: Vec<Note>,
+    /// The largest memory of one process of the last label, bytes.
+    memory: Option<u64>,
 }
 
 impl<Adaptor: FileMode> FileOracle<Adaptor> {
@@ -101,6 +108,7 @@ impl<Adaptor: FileMode> FileOracle<Adaptor> {
             cold: false,
             was_warm: false,
             notes: Vec::new(),
+            memory: None,
         }
     }
 
@@ -164,7 +172,11 @@ impl<Adaptor: FileMode> FileOracle<Adaptor> {
                 ),
             });
         }
-        self.adaptor.harvest(structure, &folder, &exit)
+        self.memory = self.memory.max(exit.memory);
+        let labels = self.adaptor.harvest(structure, &folder, &exit)?;
+        // The program knows of its processes on other machines, too.
+        self.memory = self.memory.max(self.adaptor.told_memory());
+        Ok(labels)
     }
 
     /// Goes down the ladder: as configured, then from nothing, then with one repair after the other.
@@ -266,6 +278,7 @@ impl<Adaptor: FileMode> Oracle for FileOracle<Adaptor> {
             self.warm_start()
         };
         self.was_warm = warm.is_some();
+        self.memory = None;
         let answer = self.ladder(structure, job, warm.as_deref());
         self.notes.extend(self.adaptor.take_notes());
         match answer {
@@ -304,6 +317,10 @@ impl<Adaptor: FileMode> Oracle for FileOracle<Adaptor> {
 
     fn start_cold(&mut self) {
         self.cold = true;
+    }
+
+    fn memory(&self) -> Option<u64> {
+        self.memory
     }
 
     fn take_notes(&mut self) -> Vec<Note> {

@@ -99,6 +99,8 @@ pub enum PoolEvent<Id> {
         fingerprint: Fingerprint,
         /// Wall-clock seconds, retries included.
         seconds: f64,
+        /// The largest memory of one process that worked on it, bytes.
+        memory: Option<u64>,
     },
 }
 
@@ -198,14 +200,14 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
             }
             let Answer::Failed(error) = answer else {
                 failures = 0;
-                self.reply(&queued.request, answer, oracle.fingerprint(), begun);
+                self.reply(&queued.request, answer, oracle.as_ref(), begun);
                 continue;
             };
             failures += 1;
             queued.tried.insert(worker);
             let hopeless = error.fault() == Fault::Fatal || self.queue.is_cancelled();
             if hopeless || !self.queue.another(worker, &queued.tried) {
-                self.reply(&queued.request, Answer::Failed(error), oracle.fingerprint(), begun);
+                self.reply(&queued.request, Answer::Failed(error), oracle.as_ref(), begun);
                 continue;
             }
             (self.tell)(PoolEvent::Retry {
@@ -214,7 +216,7 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
             });
             let reason = error.to_string();
             if let Err(queued) = self.queue.push(queued) {
-                self.reply(&queued.request, Answer::Failed(error), oracle.fingerprint(), begun);
+                self.reply(&queued.request, Answer::Failed(error), oracle.as_ref(), begun);
             }
             if failures >= self.settings.retire_after {
                 let error = OracleError::Transient {
@@ -247,12 +249,14 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
         })
     }
 
-    fn reply(&self, request: &PoolRequest<Id>, answer: Answer, fingerprint: Fingerprint, begun: Instant) {
+    fn reply(&self, request: &PoolRequest<Id>, answer: Answer, oracle: &dyn Oracle, begun: Instant) {
+        let fingerprint = oracle.fingerprint().of_elements(&request.structure.elements());
         (self.tell)(PoolEvent::Reply {
             id: request.id.clone(),
             answer,
             fingerprint,
             seconds: begun.elapsed().as_secs_f64(),
+            memory: oracle.memory(),
         });
     }
 
@@ -264,7 +268,13 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
                 oracle: format!("worker {}", self.worker),
                 reason: error.to_string(),
             });
-            self.reply(&queued.request, failed, fingerprint.clone(), Instant::now());
+            (self.tell)(PoolEvent::Reply {
+                id: queued.request.id.clone(),
+                answer: failed,
+                fingerprint: fingerprint.of_elements(&queued.request.structure.elements()),
+                seconds: 0.0,
+                memory: None,
+            });
         }
         let worker = self.worker;
         (self.tell)(PoolEvent::Gone { worker, left, error });

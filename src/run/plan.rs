@@ -11,7 +11,7 @@ use crate::run::journal::Durability;
 use crate::run::learner::Schedule;
 use crate::run::trainer::Fitter;
 use crate::sampling::{Environment, Kernel, TrajectoryPlan, tuning};
-use crate::structure::Structure;
+use crate::structure::{Species, Structure};
 
 /// Where proposals come from.
 pub enum ProposalSource {
@@ -51,7 +51,7 @@ pub struct BootstrapPlan {
     /// Structures labelled elsewhere, with the oracle's labels.
     pub data: Vec<Arc<crate::training::LabelledStructure>>,
     /// Digests of the oracles that labelled them, where the files tell.
-    pub data_digests: BTreeSet<String>,
+    pub data_digests: BTreeSet<(Vec<Species>, String)>,
 }
 
 /// When sampling ends.

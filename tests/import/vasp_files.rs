@@ -76,7 +76,7 @@ pub fn vasprun(layout: Layout, steps: &[Step<'_>]) -> String {
         "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<modeling>\n <generator>\n  <i name=\"program\" type=\"string\">vasp </i>\n  <i \
          name=\"version\" type=\"string\">{}  </i>\n </generator>\n <incar>\n  <i type=\"string\" name=\"SYSTEM\">x &lt; y</i>\n{}\n \
          </incar>\n <kpoints>\n  <generation param=\"Gamma\">\n   <v type=\"int\" name=\"divisions\">       2        2        2 </v>\n  \
-         </generation>\n  <varray name=\"kpointlist\" >\n   <v>       0.00000000       0.00000000       0.00000000 </v>\n  </varray>\n \
+         </generation>\n  <varray name=\"kpointlist\" >\n   <v>       0.00000000       0.00000000       0.00000000 </v>\n  </varray>\n  <varray name=\"weights\" >\n   <v>       1.00000000 </v>\n  </varray>\n \
          </kpoints>\n <parameters>\n  <separator name=\"electronic\" >\n   <i type=\"string\" name=\"PREC\">accurate</i>\n   <i \
          name=\"ENMAX\">    300.00000000</i>\n   <separator name=\"electronic convergence\" >\n    <i type=\"int\" name=\"NELM\">    \
          40</i>\n   </separator>\n  </separator>\n  <separator name=\"response functions\" >\n   <i type=\"int\" name=\"NELM\">     1</i>\n  \

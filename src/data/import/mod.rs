@@ -151,12 +151,16 @@ pub fn import(path: &Path, settings: &ImportSettings) -> Result<Imported, Import
     let mut file = crate::formats::open(path)?;
     // Enough to pass over what a batch system prints before the code's own first line.
     let mut beginning = Vec::new();
-    file.by_ref().take(1 << 17).read_to_end(&mut beginning).map_err(fail)?;
+    // A packed file that is cut short still gives what comes before the cut.
+    if let Err(error) = file.by_ref().take(1 << 17).read_to_end(&mut beginning)
+        && beginning.is_empty()
+    {
+        return Err(fail(error));
+    }
     let source = recognise::source(&String::from_utf8_lossy(&beginning));
     let source = source.ok_or_else(|| ImportError::Unknown { path: path.to_owned() })?;
     let mut all = Cursor::new(beginning).chain(file);
     let mut imported = Imported::new(path, source);
-    // A packed file that is cut short still gives what comes before the cut.
     let text = |all: &mut dyn Read| -> Result<(Vec<u8>, Option<std::io::Error>), ImportError> {
         let mut bytes = Vec::new();
         match all.read_to_end(&mut bytes) {

@@ -5,6 +5,7 @@ mod output;
 mod trajectory;
 mod xml;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::file_mode::{Attempt, FileMode, FileOracle};
@@ -14,7 +15,7 @@ use super::ipi::{EspressoConfig, fatal, wait};
 use super::launch::{Exit, Launch, command_line};
 use super::{Fingerprint, Labels, OracleError};
 use crate::linear::{Mat3, Vec3, norm, scale, sub};
-use crate::structure::Structure;
+use crate::structure::{Species, Structure};
 use crate::units::{BOHR, HARTREE, RYDBERG};
 
 pub use element::element_of_label;
@@ -33,6 +34,8 @@ const SAME_ENERGY: f64 = 1e-6;
 pub struct EspressoFile {
     recipe: EspressoRecipe,
     fingerprint: Fingerprint,
+    /// The elements whose pseudopotentials are in the fingerprint.
+    known: BTreeSet<Species>,
 }
 
 /// `pw.x` in file mode (`[oracle.espresso]` with `mode = "file"`). `worker_dir` is this worker's own folder, made when needed;
@@ -49,6 +52,7 @@ pub fn open(
     let adaptor = EspressoFile {
         recipe,
         fingerprint: Fingerprint(surface),
+        known: first_frame.species.iter().copied().collect(),
     };
     Ok(FileOracle::new(adaptor, worker_dir.to_owned()))
 }
@@ -68,6 +72,13 @@ impl FileMode for EspressoFile {
     fn prepare(&mut self, structure: &Structure, folder: &Path, attempt: Attempt) -> Result<Launch, OracleError> {
         let fail = |error: RecipeError| fatal(NAME, &error);
         let input = self.recipe.fill(structure, attempt.repair).map_err(fail)?;
+        if structure.species.iter().any(|species| !self.known.contains(species)) {
+            // Its pseudopotentials are part of the surface, too.
+            self.fingerprint
+                .0
+                .extend(self.recipe.surface_of(structure).map_err(fail)?);
+            self.known.extend(structure.species.iter());
+        }
         write(&folder.join(INPUT), input.write()).map_err(fail)?;
         let config = &self.recipe.config;
         let command = format!("{} -in {INPUT}", config.command);

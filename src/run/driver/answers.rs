@@ -5,9 +5,9 @@ use crate::oracle::pool::{Answer, PoolEvent, PoolRequest};
 use crate::oracle::{Fingerprint, OracleError};
 use crate::run::chain::Activity;
 use crate::run::plan::ProposalSource;
-use crate::run::records::RequestId;
+use crate::run::records::{Event, RequestId};
 use crate::sampling::{Phase, Proposal, Reply};
-use crate::structure::Structure;
+use crate::structure::{Species, Structure};
 
 /// How long a worker that left may take to tell why.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
@@ -142,6 +142,7 @@ impl Driver {
                 answer,
                 fingerprint,
                 seconds,
+                memory,
             }) => {
                 self.in_flight -= 1;
                 self.longest_label = self.longest_label.max(seconds);
@@ -149,7 +150,7 @@ impl Driver {
                 if !matches!(answer, Answer::Failed(_)) {
                     self.check_fingerprint(fingerprint)?;
                 }
-                self.replied(id, answer, seconds)
+                self.replied(id, answer, seconds, memory)
             }
         }
     }
@@ -206,9 +207,13 @@ impl Driver {
         if self.header.fingerprint.0.is_empty() {
             return Ok(());
         }
-        let digest = self.header.fingerprint.digest();
+        let fingerprint = &self.header.fingerprint;
+        let digest = fingerprint.digest();
+        // Labels of a part of the elements were made with their pseudopotentials alone.
+        let foreign =
+            |(elements, known): &&(Vec<Species>, String)| fingerprint.of_elements(elements).digest() != *known;
         if let ProposalSource::Learned(learning) = &self.plan.proposal
-            && let Some(other) = learning.bootstrap.data_digests.iter().find(|known| **known != digest)
+            && let Some((_, other)) = learning.bootstrap.data_digests.iter().find(foreign)
         {
             return Err(RunError::Inconsistent {
                 path: self.directory.root().to_owned(),
@@ -222,7 +227,13 @@ impl Driver {
         Ok(())
     }
 
-    pub(super) fn replied(&mut self, id: RequestId, answer: Answer, seconds: f64) -> Result<(), RunError> {
+    pub(super) fn replied(
+        &mut self,
+        id: RequestId,
+        answer: Answer,
+        seconds: f64,
+        memory: Option<u64>,
+    ) -> Result<(), RunError> {
         let (reply, reason) = match answer {
             Answer::Labels(labels) => (Reply::Labels(labels), String::new()),
             Answer::Unphysical(reason) => {
@@ -239,6 +250,7 @@ impl Driver {
         let chain = id.chain as usize;
         if self.bootstrap_replies.contains_key(&id) {
             self.store.record_reply(id, &reply, &reason)?;
+            self.labelled(id, seconds, memory)?;
             if let Some(entry) = self.bootstrap_replies.get_mut(&id) {
                 entry.1 = Some(reply);
             }
@@ -257,13 +269,23 @@ impl Driver {
         };
         if self.recorded(step.phase) {
             self.store.record_reply(id, &reply, &reason)?;
-            if !self.plan.cheap_oracle {
-                self.event("label", Some(id.to_string()), "labelled".to_owned(), Some(seconds))?;
-            }
+            self.labelled(id, seconds, memory)?;
         }
         if step.phase == Phase::Bootstrap {
             self.keep_bootstrap_frame(chain, &structure, &reply);
         }
         self.advance(chain, step, *task, index + 1, Some(reply))
+    }
+
+    /// Notes what a label of a dear oracle cost.
+    fn labelled(&mut self, id: RequestId, seconds: f64, memory: Option<u64>) -> Result<(), RunError> {
+        if self.plan.cheap_oracle {
+            return Ok(());
+        }
+        let event = Event {
+            memory,
+            ..Event::now("label", Some(id.to_string()), "labelled".to_owned(), Some(seconds))
+        };
+        Ok(self.events.append(&event)?)
     }
 }
