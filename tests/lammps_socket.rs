@@ -54,9 +54,9 @@ fn a_frozen_potential_meets_the_same_decisions_through_the_socket() {
             "-o",
             text(&made),
             "-n",
-            "12",
+            "16",
             "--displace",
-            "0.12 Å",
+            "0.1 Å",
             "-q",
         ],
     );
@@ -81,9 +81,9 @@ fn a_frozen_potential_meets_the_same_decisions_through_the_socket() {
             text(&potential),
             "-q",
             "--set",
-            "descriptor.radial-count=4",
+            "descriptor.radial-cutoff=\"4.2 Å\"",
             "--set",
-            "descriptor.angular-count=1",
+            "descriptor.angular-cutoff=\"4.2 Å\"",
         ],
     );
     let mut runs = Vec::new();
