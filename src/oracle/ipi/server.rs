@@ -460,6 +460,7 @@ fn reason(error: &OracleError) -> &str {
         OracleError::Transient { reason, .. }
         | OracleError::Unphysical { reason, .. }
         | OracleError::Fatal { reason, .. }
+        | OracleError::Left { reason, .. }
         | OracleError::SeveralSolutions { reason, .. } => reason,
     }
 }
@@ -473,6 +474,7 @@ impl IpiOracle {
                 OracleError::Transient { reason, .. }
                 | OracleError::Unphysical { reason, .. }
                 | OracleError::Fatal { reason, .. }
+                | OracleError::Left { reason, .. }
                 | OracleError::SeveralSolutions { reason, .. } => reason.push_str(&last_words),
             }
             error
