@@ -136,3 +136,33 @@ fn silicon_on_density_functional_theory_runs_where_pw_x_is() {
     let total = analysis["oracle_calls"]["total"].as_u64().unwrap();
     assert!((8..=25).contains(&total), "{total}");
 }
+
+#[test]
+fn kaolinite_on_clayff_runs_where_lammps_is() {
+    let there = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("lmp").is_file()));
+    if !there {
+        let required = std::env::var("SLMC_REQUIRE_ORACLES").unwrap_or_default();
+        assert!(!required.contains("lammps"), "lmp is required and not installed");
+        eprintln!("skipped: no lmp");
+        return;
+    }
+    let settings = [
+        "bootstrap.structures=10",
+        "descriptor.radial-count=6",
+        "descriptor.angular-count=2",
+        "descriptor.angular-degree=2",
+        "learning.stop-after=15",
+        "trajectory.steps=8",
+        "trajectory.tune=false",
+        "trajectory.most-segments=1",
+        "sampling.steps=6",
+        "sampling.discard=1",
+    ];
+    let analysis = run("kaolinite", &settings);
+    assert_eq!(analysis["samples"], 10);
+    assert!(analysis["acceptance"].as_f64().unwrap() > 0.1, "{analysis}");
+    // The relaxed crystal has -250.78 eV; 34 atoms at 300 K hold some 1.3 eV more.
+    let energy = analysis["potential_energy"]["mean"].as_f64().unwrap();
+    assert!((-250.8..-248.0).contains(&energy), "{energy}");
+}

@@ -10,7 +10,8 @@ use super::schema::{Config, KernelConfig};
 use crate::formats::n2p2::{self, UnitsError};
 use crate::oracle::analytic::{AnalyticConfig, build};
 use crate::potential::{Potential, Swirl, load};
-use crate::structure::{Species, Structure};
+use crate::run::plan::LabelDigests;
+use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
 /// Whether the momentum of the centre of mass is removed: oracle and proposal are translation-invariant, no atom is fixed, and
@@ -143,7 +144,7 @@ pub(super) fn read_data(
     folder: &Path,
     first: &Structure,
     check: &mut Checker<'_>,
-) -> (Vec<Arc<LabelledStructure>>, BTreeSet<(Vec<Species>, String)>) {
+) -> (Vec<Arc<LabelledStructure>>, LabelDigests) {
     let mut data = Vec::new();
     let mut digests = BTreeSet::new();
     for name in &config.bootstrap.data {

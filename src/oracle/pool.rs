@@ -202,7 +202,7 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
             let begun = Instant::now();
             if self.is_left() {
                 let left = Answer::Left("it had not begun".to_owned());
-                self.reply(&queued.request, (left, None), oracle.fingerprint(), begun);
+                self.reply(&queued.request, (left, None), oracle.as_ref(), begun);
                 continue;
             }
             oracle.select_chain(queued.chain, queued.request.stands_at.as_ref());

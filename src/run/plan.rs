@@ -35,6 +35,9 @@ pub struct LearningPlan {
     pub bootstrap: BootstrapPlan,
 }
 
+/// Sets of elements with a digest of the oracle that labelled structures of them.
+pub type LabelDigests = BTreeSet<(Vec<Species>, String)>;
+
 /// Labels before there is a network.
 #[derive(Clone, Debug)]
 pub struct BootstrapPlan {
@@ -51,7 +54,7 @@ pub struct BootstrapPlan {
     /// Structures labelled elsewhere, with the oracle's labels.
     pub data: Vec<Arc<crate::training::LabelledStructure>>,
     /// Digests of the oracles that labelled them, where the files tell.
-    pub data_digests: BTreeSet<(Vec<Species>, String)>,
+    pub data_digests: LabelDigests,
 }
 
 /// When sampling ends.

@@ -227,7 +227,7 @@ impl Reader {
             let label = bare
                 .split_once(" for ")
                 .and_then(|(_, rest)| rest.split_whitespace().next());
-            self.pseudopotential = label.unwrap_or_default().to_owned();
+            label.unwrap_or_default().clone_into(&mut self.pseudopotential);
         } else if let Some(sum) = bare.strip_prefix("MD5 check sum:") {
             let key = format!("pseudopotential of {}", self.pseudopotential);
             self.surface(&key, Some(sum.trim().to_owned()));

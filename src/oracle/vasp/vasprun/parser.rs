@@ -177,7 +177,7 @@ impl Parser {
             "rc" => self.record(),
             "atominfo" => self.resolve_species()?,
             "kpoints" if self.header.kpoints.is_empty() => {
-                self.header.kpoints = format!("{} listed", self.listed_kpoints)
+                self.header.kpoints = format!("{} listed", self.listed_kpoints);
             }
             "calculation" => done = self.step.take().map(|step| step.finish(&self.header)),
             _ => {}
