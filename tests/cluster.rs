@@ -247,6 +247,94 @@ fn a_driver_killed_at_any_moment_loses_no_job_and_computes_none_twice() {
     }
 }
 
+/// The replica of VASP, where it is built.
+fn replica() -> Option<PathBuf> {
+    let here = std::env::current_exe().unwrap();
+    let path = here.ancestors().nth(2).unwrap().join("examples/vasp-replica");
+    if !path.is_file() {
+        eprintln!("skipped: no {}", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// Eight silicon atoms on a replica of VASP that converges only after repairs, from wavefunctions of the accepted structure.
+fn vasp(replica: &Path, table: &str) -> Place {
+    let place = Place::new("", None);
+    let recipe = place.path("recipe");
+    std::fs::write(
+        recipe.join("INCAR"),
+        "ENCUT = 400\nEDIFF = 1E-6\nALGO = Fast\nNELM = 60\n",
+    )
+    .unwrap();
+    std::fs::write(recipe.join("KPOINTS"), "title\n0\nGamma\n1 1 1\n0 0 0\n").unwrap();
+    // Not a potential: only the lines that are looked at.
+    let potcar = "  PAW_PBE Si 05Jan2001\n   VRHFIN =Si: s2p2\n   LEXCH  = PE\n   TITEL  = PAW_PBE Si 05Jan2001\n   ENMAX  =  245.345; ENMIN  =  \
+                  184.009 eV\n End of Dataset\n";
+    std::fs::write(recipe.join("POTCAR"), potcar).unwrap();
+    let config = format!(
+        "[structure]\nfile = \"start.xyz\"\n[ensemble.nvt]\ntemperature = \"300 K\"\n[trajectory]\ntime-step = \"3 fs\"\nsteps = 8\n\
+         [oracle.vasp]\nrecipe = \"recipe\"\ncommand = \"'{}'\"\n\
+         environment = {{ VASP_REPLICA_COUNT = \"{}\", VASP_REPLICA_FAULT = \"unconverged-fast\" }}\n{table}\n\
+         [proposal.stillinger-weber]\nepsilon = \"2.3 eV\"\n[pool]\nworkers = 2\ncold-check-every = 0\n\
+         [sampling]\nsteps = 5\ndiscard = 1\nchains = 2\nseed = 3\n",
+        text(replica),
+        text(&place.path("count"))
+    );
+    let start = std::fs::read_to_string(repository("examples/silicon-dft/silicon.xyz")).unwrap();
+    harness::write(place.folder.path(), &start, &config);
+    place
+}
+
+#[test]
+fn repairs_and_wavefunctions_go_on_in_batch_jobs_after_kills() {
+    let (Some(replica), Some(cluster)) = (replica(), Cluster::start()) else {
+        return;
+    };
+    let plain = vasp(&replica, "");
+    let whole = plain.path("run");
+    let (code, error) = plain.run(&["run", text(&plain.path("slmc.toml")), "--out", text(&whole), "-q"]);
+    assert_eq!(code, 0, "{error}");
+    let place = vasp(
+        &replica,
+        &format!("[oracle.vasp.slurm]\n{QUICK}\nsetup = \"sleep 0.15\""),
+    )
+    .on(&cluster);
+    let (config, run) = (place.path("slmc.toml"), place.path("run"));
+    let mut generator = Pcg64::seed_from_u64(11);
+    for _ in 0..5 {
+        let mut child = if run.join("labels/header.json").exists() {
+            place.start(&["resume", text(&run), "-q"])
+        } else {
+            place.start(&["run", text(&config), "--out", text(&run), "-q"])
+        };
+        std::thread::sleep(Duration::from_secs_f64(0.1 + 1.1 * generator.random::<f64>()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let (code, error) = place.run(&["resume", text(&run), "-q"]);
+    assert_eq!(code, 0, "{error}");
+    assert_same_decisions(&whole, &run);
+    // Each calculation, repairs included, has a folder of its own and was done there once.
+    let count = std::fs::read_to_string(place.path("count")).unwrap();
+    let folders: BTreeSet<&str> = count.lines().collect();
+    assert_eq!(folders.len(), count.lines().count(), "{count}");
+    let events = std::fs::read_to_string(run.join("events.jsonl")).unwrap();
+    assert!(
+        events.contains("took over") && events.contains("reached the solution"),
+        "{events}"
+    );
+    let in_repair = events
+        .lines()
+        .filter(|line| line.contains("took over") && line.contains("repair-"))
+        .count();
+    let labelled = labels(&run).len();
+    eprintln!(
+        "{labelled} labels in {} calculations; {in_repair} taken over in the middle of a repair",
+        folders.len()
+    );
+}
+
 #[test]
 fn what_happens_to_jobs_and_controllers_is_survived() {
     let Some(mut cluster) = Cluster::start() else { return };
@@ -281,6 +369,33 @@ fn what_happens_to_jobs_and_controllers_is_survived() {
     assert!(said.contains(&format!("took over Slurm job {}", waiting[0])), "{said}");
     assert!(said.contains("CANCELLED"), "{said}");
     place.assert_computed_once(3);
+
+    // The node fails under a job and comes back; and in the long matrix a job runs into its time limit.
+    let mut limits = vec![("NODE_FAIL", "10 min")];
+    if full() {
+        limits.push(("TIMEOUT", "1 min"));
+    }
+    for (word, time) in limits {
+        let table = format!("{QUICK}\ntime = \"{time}\"");
+        let place = Place::new("mkdir $CALLS.first 2>/dev/null && sleep 600", Some(&table)).on(&cluster);
+        place.asked(2);
+        let (asked, config, out) = (place.path("asked.xyz"), place.path("slmc.toml"), place.path("out.xyz"));
+        let child = place.start(&["label", text(&asked), text(&config), "-o", text(&out), "-v"]);
+        wait_for("the job", || {
+            place.path("calls.first").exists() && lines(&place.path("calls")) == 1
+        });
+        if word == "NODE_FAIL" {
+            let update = ["update", "nodename=node0", "reason=test"];
+            cluster.ask("scontrol", &[&update[..], &["state=down"]].concat());
+            std::thread::sleep(Duration::from_secs(1));
+            cluster.ask("scontrol", &[&update[..], &["state=resume"]].concat());
+        }
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains(word), "{said}");
+        place.assert_computed_once(2);
+    }
 
     // With keep-jobs = false an interrupt cancels; nothing is left in the queue, and the label is asked for again.
     let table = format!("{QUICK}\nkeep-jobs = false");

@@ -49,6 +49,10 @@ impl Slurm {
             let who = id.map_or("the Slurm job".to_owned(), |id| format!("Slurm job {id}"));
             if job.is_left() {
                 if self.config.keep_jobs && job.may_be_taken_over() {
+                    job.tell(Note::new(
+                        "warning",
+                        format!("{who} is left in the queue, to be taken over"),
+                    ));
                     return Err(SlurmError::Left(format!("{who} is left in the queue")));
                 }
                 give_up(folder, id, "the run was stopped");
@@ -69,7 +73,7 @@ impl Slurm {
                         return Err(SlurmError::Transient(unanswered(folder, &who, &word)));
                     }
                 }
-                Sight::Missing { since } if since > delay => {
+                Sight::Missing { since } if since >= delay => {
                     if ended(folder).is_none() {
                         let begun = !take_claim(folder);
                         give_up(folder, id, "the job is not in the queue");
