@@ -114,7 +114,7 @@ fn einstein_is_exact_with_wrong_proposals() {
 }
 
 #[test]
-fn silicon_on_density_functional_theory_runs_where_pw_x_is() {
+fn silicon_and_quartz_on_density_functional_theory_run_where_pw_x_is() {
     // Looked for, not started: it leaves files where it runs.
     let there = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("pw.x").is_file()));
@@ -135,6 +135,19 @@ fn silicon_on_density_functional_theory_runs_where_pw_x_is() {
     // 7 bootstrap labels, at most 6 while learning, 12 while sampling; a diverged trajectory costs none.
     let total = analysis["oracle_calls"]["total"].as_u64().unwrap();
     assert!((8..=25).contains(&total), "{total}");
+    // A label of quartz takes twice as long.
+    let settings = [
+        "bootstrap.structures=5",
+        "learning.stop-after=8",
+        "trajectory.tune=false",
+        "trajectory.steps=6",
+        "sampling.steps=3",
+        "sampling.discard=1",
+        "sampling.chains=1",
+    ];
+    let analysis = run("quartz-dft", &settings);
+    assert_eq!(analysis["samples"], 2);
+    assert!(analysis["acceptance"].as_f64().unwrap() > 0.0, "{analysis}");
 }
 
 #[test]
