@@ -241,6 +241,7 @@ fn run(bench: &Bench, row: &Row, seed: u64) -> Run {
         structure,
         labels,
         momenta: None,
+        first_stage: None,
     };
     let mut out = Run {
         volume: Vec::new(),

@@ -66,7 +66,7 @@ impl Slurm {
                         stuck = reason;
                     }
                 }
-                Sight::Ended { word, since } if since > delay => {
+                Sight::Ended { word, since } if since > if leaves_word(&word) { delay } else { delay / 10 } => {
                     // Its files had their time.
                     if ended(folder).is_none() {
                         give_up(folder, None, &format!("the job ended: {word}"));
@@ -98,6 +98,11 @@ impl Slurm {
     }
 }
 
+/// Whether a job that ended so came to its own end, and left the program's exit code.
+fn leaves_word(word: &str) -> bool {
+    ["COMPLETED", "FAILED"].contains(&word)
+}
+
 /// What there is to say of a job that ended without leaving the program's exit code.
 fn unanswered(folder: &Path, who: &str, word: &str) -> String {
     let why = match word {
@@ -120,7 +125,7 @@ fn unanswered(folder: &Path, who: &str, word: &str) -> String {
 /// Makes sure that no job computes in a folder from now on, as far as that can be, and that nobody looks there again.
 pub(super) fn give_up(folder: &Path, id: Option<u64>, reason: &str) {
     take_claim(folder);
-    if let Some(id) = id {
+    if let Some(id) = id.or_else(|| claimed_by(folder)) {
         // Where it is over already, there is nothing to cancel.
         let _ = tool::run("scancel", &[id.to_string()], LONGEST_COMMAND);
     }
