@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_grandchild_is_counted_and_its_parent_is_not_charged_with_ours() {
         // Ours is larger than that of a shell.
-        let ours = vec![1_u8; 64 << 20];
+        let ours = std::hint::black_box(vec![1_u8; 64 << 20]);
         let mut child = Command::new("sh").args(["-c", "sleep 5 & wait"]).spawn().unwrap();
         let mut peak = PeakMemory::of(child.id());
         let begun = Instant::now();
