@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Failure, exit, say};
 use crate::run::RunDirectory;
+use crate::run::replicas::Tempering;
 use crate::run::results::Results;
 use crate::sampling::{Outcome, Phase};
 
@@ -64,8 +65,9 @@ impl Status {
         });
         let newest = results.generations.last();
         let complete = !running && sampled.iter().sum::<u64>() >= wanted;
+        let tempering = Tempering::measure(&results);
         if self.json {
-            let value = json!({
+            let mut value = json!({
                 "running": running,
                 "complete": complete,
                 "phase": phase,
@@ -77,6 +79,9 @@ impl Status {
                 "frozen": newest.is_some_and(|generation| generation.frozen),
                 "validation_error": newest.and_then(|generation| generation.validation_error),
             });
+            if let Some(tempering) = &tempering {
+                value["exchange"] = tempering.json(results.config.ensemble.npt.is_some()).1;
+            }
             say(&serde_json::to_string_pretty(&value).unwrap_or_default());
             return Ok(0);
         }
@@ -100,6 +105,15 @@ impl Status {
             text.push_str(&format!(
                 "  acceptance    {acceptance:.2} over the latest {} steps\n",
                 recent.len()
+            ));
+        }
+        if let Some(tempering) = &tempering {
+            let rates = tempering.pairs.iter().filter(|pair| pair.attempts > 0);
+            let rates: Vec<String> = rates.map(|pair| format!("{:.2}", pair.rate)).collect();
+            text.push_str(&format!(
+                "  exchange      {} round trips, rates {}\n",
+                tempering.round_trips,
+                rates.join(" ")
             ));
         }
         if let Some(generation) = newest {
