@@ -10,6 +10,7 @@ use crate::run::RunDirectory;
 use crate::run::cost::Cost;
 use crate::run::journal::Journal;
 use crate::run::records::Event;
+use crate::run::replicas::Tempering;
 use crate::run::results::Results;
 use crate::sampling::{Outcome, Phase};
 
@@ -68,8 +69,9 @@ impl Status {
         let newest = results.generations.last();
         let cost = Cost::of(&Journal::<Event>::read(&RunDirectory::new(&self.directory).events()).unwrap_or_default());
         let complete = !running && sampled.iter().sum::<u64>() >= wanted;
+        let tempering = Tempering::measure(&results);
         if self.json {
-            let value = json!({
+            let mut value = json!({
                 "running": running,
                 "complete": complete,
                 "phase": phase,
@@ -84,6 +86,9 @@ impl Status {
                 "largest_process_bytes": cost.and_then(|cost| cost.memory),
                 "validation_error": newest.and_then(|generation| generation.validation_error),
             });
+            if let Some(tempering) = &tempering {
+                value["exchange"] = tempering.json(results.config.ensemble.npt.is_some()).1;
+            }
             say(&serde_json::to_string_pretty(&value).unwrap_or_default());
             return Ok(0);
         }
@@ -110,6 +115,15 @@ impl Status {
             text.push_str(&format!(
                 "  acceptance    {acceptance:.2} over the latest {} steps\n",
                 recent.len()
+            ));
+        }
+        if let Some(tempering) = &tempering {
+            let rates = tempering.pairs.iter().filter(|pair| pair.attempts > 0);
+            let rates: Vec<String> = rates.map(|pair| format!("{:.2}", pair.rate)).collect();
+            text.push_str(&format!(
+                "  exchange      {} round trips, rates {}\n",
+                tempering.round_trips,
+                rates.join(" ")
             ));
         }
         if let Some(generation) = newest {
