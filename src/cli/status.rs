@@ -76,6 +76,7 @@ impl Status {
                 "generation": newest.map(|generation| generation.generation),
                 "frozen": newest.is_some_and(|generation| generation.frozen),
                 "validation_error": newest.and_then(|generation| generation.validation_error),
+                "trajectory": newest.map(crate::run::results::trajectory_json),
             });
             say(&serde_json::to_string_pretty(&value).unwrap_or_default());
             return Ok(0);
@@ -113,6 +114,7 @@ impl Status {
                 )),
                 if generation.frozen { ", frozen" } else { "" }
             ));
+            text.push_str(&format!("  trajectory    {}\n", generation.reason));
         }
         say(&text);
         Ok(0)

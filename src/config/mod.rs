@@ -5,6 +5,7 @@ mod documentation;
 mod ensemble;
 mod given;
 mod kernels;
+mod masses;
 mod numbers;
 mod oracle;
 mod parse;

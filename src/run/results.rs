@@ -76,6 +76,19 @@ pub struct Results {
     pub blocks: Vec<Vec<u64>>,
 }
 
+/// How a generation's proposals are made, and why.
+pub fn trajectory_json(generation: &Generation) -> Value {
+    let plan = &generation.trajectory;
+    serde_json::json!({
+        "time_step_fs": plan.time_step / crate::units::FEMTOSECOND,
+        "steps": plan.steps,
+        "segments": plan.segments,
+        "jitter": plan.jitter,
+        "masses": generation.masses.map_or("by-element".to_owned(), |made_for| format!("potentials/gen-{made_for:03}/masses.json")),
+        "reason": generation.reason,
+    })
+}
+
 impl Results {
     /// Reads a run directory; a run in progress is read as far as it has come.
     pub fn read(root: &Path) -> Result<Self, ResultsError> {
@@ -366,14 +379,14 @@ impl Results {
             }
             json["pressure_target_gpa"] = number(GPA_PER_EV_PER_CUBIC_ANGSTROM * npt.pressure.value());
         }
+        let frozen = self.generations.iter().rfind(|generation| generation.frozen);
+        if let Some(generation) = frozen {
+            json["trajectory"] = trajectory_json(generation);
+        }
         Analysis {
             json,
             lines: advise(&findings),
-            reason: self
-                .generations
-                .iter()
-                .rfind(|generation| generation.frozen)
-                .map(|generation| generation.reason.clone()),
+            reason: frozen.map(|generation| generation.reason.clone()),
         }
     }
 

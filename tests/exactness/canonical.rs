@@ -48,7 +48,7 @@ fn oracle_itself(target: &Target) -> Arc<dyn Potential> {
 }
 
 /// The oracle with one or two per cent of error.
-fn nearly(target: &Target) -> Arc<dyn Potential> {
+pub fn nearly(target: &Target) -> Arc<dyn Potential> {
     let start = &target.start;
     match target.form {
         Form::Einstein => einstein_surface(start, 2.04),

@@ -11,6 +11,7 @@ mod divergence;
 mod elastic;
 mod harness;
 mod langevin;
+mod masses;
 mod nested;
 mod targets;
 mod truncated;

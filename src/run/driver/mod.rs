@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
+use crate::dynamics::MassMatrix;
 use crate::observe::Observer;
 use crate::oracle::OracleError;
 use crate::oracle::pool::{Pool, PoolEvent, PoolSettings};
@@ -108,6 +109,8 @@ pub struct Driver {
     disagreements: Vec<f64>,
     generations: Vec<Generation>,
     networks: BTreeMap<u32, Arc<dyn Potential>>,
+    /// The mass matrices of generations that have one.
+    masses: BTreeMap<u32, Arc<MassMatrix>>,
     journalled_generations: Vec<Generation>,
     pending_training: std::collections::VecDeque<PendingTraining>,
     bootstrapped: bool,
@@ -208,6 +211,7 @@ impl Driver {
             disagreements: Vec::new(),
             generations: Vec::new(),
             networks: BTreeMap::new(),
+            masses: BTreeMap::new(),
             journalled_generations: Vec::new(),
             pending_training: std::collections::VecDeque::new(),
             bootstrapped: false,

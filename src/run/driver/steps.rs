@@ -9,7 +9,7 @@ use crate::potential::{Potential, Workspace};
 use crate::run::chain::Activity;
 use crate::run::records::{ChainRecord, RequestId};
 use crate::sampling::{
-    Advance, Decision, Kernel, Outcome, Phase, Reply, SlhmcTask, State, StepId, Task, TrajectoryPlan,
+    Advance, Decision, Environment, Kernel, Outcome, Phase, Reply, SlhmcTask, State, StepId, Task, TrajectoryPlan,
 };
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
@@ -93,7 +93,7 @@ impl Driver {
             };
             self.chains[chain].activity = Activity::Proposing(id);
             self.in_flight += 1;
-            let environment = self.plan.environment.clone();
+            let environment = self.environment(&id);
             let tell = self.happenings.0.clone();
             rayon::spawn(move || {
                 let task = kernel.begin(&environment, &plan, potential.as_deref(), &state, id, &mut workspace);
@@ -104,6 +104,14 @@ impl Driver {
             return self.advance_moves(chain, id, task);
         }
         Ok(true)
+    }
+
+    /// The environment of a step: the run's, with the mass matrix of its generation where that has one.
+    fn environment(&self, id: &StepId) -> Environment {
+        let mut environment = self.plan.environment.clone();
+        let masses = id.generation.and_then(|generation| self.masses.get(&generation));
+        environment.kinetics = environment.kinetics.with_mass_matrix(masses.cloned());
+        environment
     }
 
     /// Lets a fresh task go on; whether it came anywhere before the run had to stop.
@@ -150,13 +158,14 @@ impl Driver {
             && self.chains[chain].last_anchor.is_none_or(|step| decision.step > step)
         {
             // Since the last anchor the trajectories are run again; their labels are in the journal.
+            let environment = self.environment(&id);
             let Some(workspace) = self.workspaces[chain].as_mut() else {
                 return Ok(false);
             };
             let task = self
                 .plan
                 .kernel
-                .begin(&self.plan.environment, &plan, potential, &state, id, workspace);
+                .begin(&environment, &plan, potential, &state, id, workspace);
             let end = match task {
                 Task::Slhmc(task) => task.end,
                 _ => None,
