@@ -72,7 +72,12 @@ pub(super) fn tuning_range(config: &Config, kernel: Kernel) -> Option<tuning::Ra
         most_steps: trajectory.most_steps.unwrap_or(2 * trajectory.steps),
         most_segments: trajectory.most_segments,
         label_cost: trajectory.label_cost,
-        trajectories: 48,
+        // Where all modes vibrate alike trajectories are short, and what is left of a correlation is small.
+        trajectories: if trajectory.masses == MassesConfig::ByElement {
+            48
+        } else {
+            96
+        },
         lengths: kernel == Kernel::Slhmc,
         time_step: trajectory.tune_time_step && adapts_time_step,
         integration_acceptance: trajectory.integration_acceptance,

@@ -95,7 +95,7 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
     let oracle_invariant = choice.translation_invariant(first);
     let groups = groups(&config, &mut starts, &mut check);
     let first = &starts[0];
-    let kernel = kernel(&config.sampling.kernel, temperature);
+    let kernel = kernel(&config, temperature);
     let needs_proposal = kernel.proposes() || matches!(kernel, Kernel::Langevin { on_network: true, .. });
     let given = given_proposal(&config, around.folder, first, &mut check);
     let learned = needs_proposal && given.is_none();

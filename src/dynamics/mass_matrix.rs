@@ -85,8 +85,8 @@ impl MassMatrix {
             for (j, (_, b)) in modes[..=i].iter().enumerate() {
                 let overlap: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
                 let expected = if i == j { 1.0 } else { 0.0 };
-                // Not a number must not pass.
-                if !((overlap - expected).abs() < 1e-6) {
+                let off = (overlap - expected).abs();
+                if off.is_nan() || off > 1e-6 {
                     return Err(MassMatrixError::NotOrthonormal);
                 }
             }

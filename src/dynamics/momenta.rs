@@ -34,6 +34,7 @@ impl Kinetics {
     /// cell that moves the matrix must not take part in what strains do to momenta.
     ///
     /// A matrix whose modes are not orthogonal to the translations D^½t of its own diagonal cannot keep the centre at rest.
+    #[must_use]
     pub fn with_mass_matrix(&self, matrix: Option<Arc<MassMatrix>>) -> Self {
         debug_assert!(
             matrix

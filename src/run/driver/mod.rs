@@ -33,7 +33,7 @@ use crate::run::records::{ChainRecord, Event, Generation, Header, LearningRecord
 use crate::run::stop::StopFlag;
 use crate::run::store::LabelStore;
 use crate::run::trainer::{TrainReply, Trainer};
-use crate::sampling::{Reply, Task};
+use crate::sampling::{Ensemble, Environment, Kernel, Reply, Task};
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
@@ -354,7 +354,7 @@ impl Driver {
             let fitter = (learning.fitter)();
             let trainer = Trainer::start(
                 move || fitter,
-                self.plan.environment.clone(),
+                self.tuning_environment(),
                 self.plan.trajectory,
                 learning.tuning,
                 move |reply| {
@@ -364,6 +364,15 @@ impl Driver {
             self.trainer = Some(trainer.map_err(RunError::Thread)?);
         }
         Ok(())
+    }
+
+    /// The environment of the trajectories that are tuned: those of an inner chain run at constant cell.
+    fn tuning_environment(&self) -> Environment {
+        let mut environment = self.plan.environment.clone();
+        if matches!(self.plan.kernel, Kernel::Nested(_)) {
+            environment.ensemble = Ensemble::Canonical;
+        }
+        environment
     }
 
     fn work(&mut self, observer: &mut dyn Observer) -> Result<Finish, RunError> {

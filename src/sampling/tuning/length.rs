@@ -40,6 +40,9 @@ pub(super) struct Measured {
     pub(super) integration_error: f64,
 }
 
+/// Energies along each trajectory, and its error.
+type Series = Vec<(Vec<f64>, f64)>;
+
 /// Runs `trajectories` of `steps` steps of the plan's time step on the network. `None` where one diverges.
 pub(super) fn energy_correlation(
     environment: &Environment,
@@ -58,7 +61,7 @@ pub(super) fn energy_correlation(
     let each = trajectories.div_ceil(walkers.len().max(1)).max(4);
     // The first trajectories of each walker only settle it on the network's own surface.
     let settle = 2;
-    let series: Vec<Option<Vec<(Vec<f64>, f64)>>> = walkers
+    let series: Vec<Option<Series>> = walkers
         .par_iter_mut()
         .enumerate()
         .map(|(index, walker)| {
@@ -77,7 +80,7 @@ pub(super) fn energy_correlation(
             Some(all)
         })
         .collect();
-    let series: Vec<(Vec<f64>, f64)> = series.into_iter().collect::<Option<Vec<_>>>()?.concat();
+    let series: Series = series.into_iter().collect::<Option<Vec<_>>>()?.concat();
     // The mean is the same at all times; the variance too, so both ends share them.
     let count = series.len() as f64;
     let length = steps + 1;
@@ -112,7 +115,9 @@ pub fn choose(correlation: &[f64], error: f64, acceptance: f64, jitter: f64, ran
             // Average over the jitter of the length, and at least a tenth of it, to smooth what few trajectories measured.
             let half = ((jitter.max(0.1) * steps as f64) as usize).max(1);
             let window = &correlation[steps.saturating_sub(half + 1)..(steps + half).min(most)];
-            let smoothed = (window.iter().sum::<f64>() / window.len().max(1) as f64).clamp(0.0, 0.99);
+            let mean = (window.iter().sum::<f64>() / window.len().max(1) as f64).clamp(0.0, 0.99);
+            // A standard error on top, so that the luck of few trajectories does not choose.
+            let smoothed = (mean + (1.0 - mean * mean) / (range.trajectories as f64).sqrt()).min(0.99);
             cheapest(steps, smoothed, error, acceptance, range)
         })
         .collect();

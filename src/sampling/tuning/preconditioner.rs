@@ -399,7 +399,7 @@ mod tests {
         let found = mass_matrix(&Constants::Stiffness(constants.clone()), &masses, &[false; 5], None, "").unwrap();
         assert_eq!(found.matrix.rank(), 12);
         // A displacement that no translation is part of, in the metric of the masses.
-        let mut u: Vec<f64> = (0..15).map(|k| ((7 * k) % 5) as f64 - 2.0).collect();
+        let mut u: Vec<f64> = (0..15).map(|k| f64::from((7 * k) % 5) - 2.0).collect();
         for k in 0..3 {
             let weight: f64 = (0..5).map(|atom| found.matrix.of_atom(atom)[k]).sum();
             let mean: f64 = (0..5)
