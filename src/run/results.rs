@@ -379,6 +379,15 @@ impl Results {
             }
             json["pressure_target_gpa"] = number(GPA_PER_EV_PER_CUBIC_ANGSTROM * npt.pressure.value());
         }
+        let mut moves = crate::sampling::MoveCounts::default();
+        for decision in &kept {
+            if let Some(counts) = &decision.moves {
+                moves.add(counts);
+            }
+        }
+        for (name, [tried, accepted]) in moves.tried() {
+            json["inner_moves"][name] = number(f64::from(accepted) / f64::from(tried));
+        }
         let frozen = self.generations.iter().rfind(|generation| generation.frozen);
         if let Some(generation) = frozen {
             json["trajectory"] = trajectory_json(generation);

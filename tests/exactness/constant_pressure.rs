@@ -430,7 +430,7 @@ fn einstein_crystal_affine_in_the_cell() {
 
 /// An inner chain of trajectories at constant cell and strains of the cell.
 const STRAINS: NestedMoves = NestedMoves {
-    volume: 1.0,
+    volume: 2.0,
     most_strain: 0.12,
     ..NestedMoves::TRAJECTORIES
 };
@@ -438,8 +438,8 @@ const STRAINS: NestedMoves = NestedMoves {
 #[test]
 fn inner_chains_strain_cells_of_every_motion() {
     let nested = |scale, row: Row| Row {
-        segments: 6,
-        steps: 6_000,
+        segments: 12,
+        steps: 12_000,
         nested: Some(NestedMoves { scale, ..STRAINS }),
         ..row
     };
