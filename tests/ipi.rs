@@ -27,7 +27,7 @@ fn structure() -> Structure {
     Structure::new(Cell::new(vectors, [true; 3]).unwrap(), species, positions.to_vec()).unwrap()
 }
 
-fn job() -> JobDir {
+fn job() -> JobDir<'static> {
     JobDir::new("/nonexistent/no-oracle-here-needs-a-job-folder".into())
 }
 

@@ -116,6 +116,7 @@ fn label_all(open: &OpenOracle, settings: &PoolSettings, chains: Option<usize>, 
             PoolEvent::Reply { id, answer, .. } => match answer {
                 Answer::Labels(labels) => assert!(outcome.energies.insert(id, labels.energy).is_none(), "{id} twice"),
                 Answer::Failed(_) => outcome.failed += 1,
+                Answer::Left(reason) => panic!("left: {reason}"),
                 Answer::Unphysical(reason) => panic!("{reason}"),
             },
             PoolEvent::Gone { worker, left, .. } => outcome.gone.push((worker, left)),

@@ -100,7 +100,7 @@ impl Place {
         .unwrap()
     }
 
-    fn job(&self, name: &str) -> JobDir {
+    fn job(&self, name: &str) -> JobDir<'_> {
         JobDir::new(self.folder.path().join("jobs").join(name))
     }
 
@@ -363,6 +363,7 @@ fn no_misbehaviour_becomes_an_accepted_wrong_energy() {
             }
             Answer::Unphysical(reason) => ("unphysical", reason),
             Answer::Failed(error) => ("stop", error.to_string()),
+            Answer::Left(reason) => ("left", reason),
         };
         let told = told.lines().next().unwrap_or_default();
         println!(
@@ -547,6 +548,7 @@ fn one_interactive_process_answers_all_labels_of_its_cell() {
             }
             Answer::Unphysical(_) => "unphysical",
             Answer::Failed(_) => "stop",
+            Answer::Left(_) => "left",
         };
         println!("interactive {fault:18} {found}");
         assert_eq!(found, outcome, "{fault}");

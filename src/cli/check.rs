@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::{ConfigArguments, Failure, complaints_failure, folder_of, say};
-use crate::config::{Surroundings, build_plan};
+use super::{ConfigArguments, Failure, complaints_failure, exit, folder_of, say};
+use crate::config::{OracleChoice, Surroundings, build_plan};
 use crate::run::plan::ProposalSource;
 
 /// Arguments of `slmc check`.
@@ -40,9 +40,11 @@ impl Check {
                 format!("{element}{count}")
             })
             .collect();
-        let oracle = crate::config::select_oracle(&config.oracle, None).map_or("none", |choice| choice.name());
+        let choice = crate::config::select_oracle(&config.oracle, None).ok();
+        let oracle = choice.as_ref().map_or("none", OracleChoice::name);
+        let batch_jobs = choice.as_ref().map_or(Ok(false), check_batch_jobs)?;
         let mut text = format!(
-            "{} is good\n  atoms       {} ({}), {} momentum degrees of freedom\n  ensemble    {:.1} K{}\n  oracle      {oracle}, {} workers\n",
+            "{} is good\n  atoms       {} ({}), {} momentum degrees of freedom\n  ensemble    {:.1} K{}\n  oracle      {oracle}, {} workers{}\n",
             loaded.path.display(),
             start.len(),
             elements.join(" "),
@@ -50,6 +52,11 @@ impl Check {
             plan.environment.thermal_energy / crate::units::BOLTZMANN,
             pressure(&plan.environment),
             plan.workers,
+            if batch_jobs {
+                ", each label a batch job of Slurm, which would take it"
+            } else {
+                ""
+            },
         );
         match &plan.proposal {
             ProposalSource::Learned(learning) => text.push_str(&format!(
@@ -70,6 +77,22 @@ impl Check {
         say(&text);
         Ok(0)
     }
+}
+
+/// That Slurm is there and would take the oracle's jobs. Whether the oracle has such jobs.
+fn check_batch_jobs(choice: &OracleChoice) -> Result<bool, Failure> {
+    let Some((_, timeout)) = choice.slurm() else {
+        return Ok(false);
+    };
+    let place = format!("[oracle.{}.slurm]", choice.name());
+    let problem =
+        |problem: String| Failure::new(exit::CONFIG, format!("{place}: {problem}")).hint("see docs/cluster.md");
+    // The template's path is absolute by now.
+    let slurm = choice.batch_jobs(std::path::Path::new(".")).map_err(problem)?;
+    if let Some(slurm) = slurm {
+        slurm.check(timeout).map_err(problem)?;
+    }
+    Ok(true)
 }
 
 /// What is held constant besides the temperature.

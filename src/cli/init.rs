@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{Failure, exit, say};
-use crate::config::{OracleChoice, template};
+use crate::config::{OracleChoice, template, with_slurm};
 use crate::formats::Frame;
 use crate::formats::xyz::Precision;
 use crate::oracle::command::RECIPE as COMMAND_RECIPE;
@@ -23,6 +23,9 @@ pub struct Init {
     /// The structure to start from (extended XYZ or POSCAR); without it an example is written.
     #[arg(long, value_name = "FILE")]
     structure: Option<PathBuf>,
+    /// Write for a cluster: each label a batch job of Slurm (vasp, espresso, cp2k, command).
+    #[arg(long)]
+    slurm: bool,
 }
 
 impl Init {
@@ -62,10 +65,17 @@ impl Init {
                 file_name.to_owned()
             }
         };
-        files.push((
-            self.directory.join("slmc.toml"),
-            template(name, &structure_name).into_bytes(),
-        ));
+        let mut config = template(name, &structure_name);
+        if self.slurm {
+            config = with_slurm(&config, name).ok_or_else(|| {
+                Failure::new(
+                    exit::USAGE,
+                    format!("the oracle `{name}` does not run once for each label, so its labels cannot be batch jobs"),
+                )
+                .hint("--slurm goes with vasp, espresso, cp2k or command")
+            })?;
+        }
+        files.push((self.directory.join("slmc.toml"), config.into_bytes()));
         let recipe = match name {
             "espresso" => ESPRESSO_RECIPE,
             "cp2k" => CP2K_RECIPE,

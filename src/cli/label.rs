@@ -69,7 +69,7 @@ impl Label {
             );
         }
         let stop = signals::listen()?;
-        let work = folder_of(&self.output).join(format!(".slmc-label-{}", std::process::id()));
+        let work = self.work(choice.slurm().is_some());
         let settings = PoolSettings {
             workers: config.pool.workers,
             retries: config.pool.retries,
@@ -85,8 +85,10 @@ impl Label {
         let end = batch.run(&open, &settings, &stop, &mut bar);
         bar.bar.finish_and_clear();
         let end = end.map_err(|error| self.failure(&error))?;
-        // The folder is only there if the oracle needed files; what failed stays for a look.
-        let _ = std::fs::remove_dir_all(&work);
+        // The folder is only there if the oracle needed files; what failed stays for a look, and jobs may still be at work in it.
+        if end.missing == 0 || choice.slurm().is_none() {
+            let _ = std::fs::remove_dir_all(&work);
+        }
         if end.missing > 0 {
             eprintln!(
                 "stopped with {} of {total} labelled, kept in {}; repeat the command to go on",
@@ -109,6 +111,19 @@ impl Label {
             ));
         }
         Ok(0)
+    }
+
+    /// The folder of the label's files. Batch jobs outlive this process, and the next one has to find them.
+    fn work(&self, batch_jobs: bool) -> PathBuf {
+        let name = self
+            .output
+            .file_name()
+            .map_or("out".into(), std::ffi::OsStr::to_string_lossy);
+        folder_of(&self.output).join(if batch_jobs {
+            format!("{name}.jobs")
+        } else {
+            format!(".slmc-label-{}", std::process::id())
+        })
     }
 
     fn failure(&self, error: &BatchError) -> Failure {

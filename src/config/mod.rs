@@ -21,4 +21,4 @@ pub use oracle::{OracleChoice, open_oracle, select_oracle};
 pub use parse::{Complaint, ConfigError, override_text, parse};
 pub use plan::{Surroundings, build_plan};
 pub use schema::*;
-pub use template::template;
+pub use template::{template, with_slurm};

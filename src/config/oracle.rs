@@ -13,7 +13,8 @@ use crate::oracle::ipi::{
 };
 use crate::oracle::pool::OpenOracle;
 use crate::oracle::recorded::{Recorded, RecordedConfig};
-use crate::oracle::vasp::{self, VaspConfig};
+use crate::oracle::slurm::{Slurm, SlurmConfig};
+use crate::oracle::vasp::{self, VaspConfig, VaspMode};
 use crate::oracle::{Oracle, OracleError, cp2k, espresso};
 use crate::structure::Structure;
 
@@ -93,6 +94,44 @@ impl OracleChoice {
         matches!(self, Self::Analytic(_))
     }
 
+    /// Its slurm table, and the longest time for one label.
+    pub fn slurm(&self) -> Option<(&SlurmConfig, std::time::Duration)> {
+        let (slurm, timeout) = match self {
+            Self::Espresso(config) => (config.slurm.as_ref(), config.timeout),
+            Self::Cp2k(config) => (config.slurm.as_ref(), config.timeout),
+            Self::Command(config) => (config.slurm.as_ref(), config.timeout),
+            Self::Vasp(config) => (config.slurm.as_ref(), config.timeout),
+            Self::Analytic(_) | Self::Lammps(_) | Self::Ase(_) | Self::Recorded(_) | Self::Ipi(_) => return None,
+        };
+        let timeout = std::time::Duration::from_secs_f64(timeout.value().clamp(0.0, 1e9));
+        slurm.map(|slurm| (slurm, timeout))
+    }
+
+    /// Whether it runs its program once for each label.
+    fn is_file_mode(&self) -> bool {
+        match self {
+            Self::Espresso(config) => config.mode == Mode::File,
+            Self::Cp2k(config) => config.mode == Mode::File,
+            Self::Vasp(config) => config.mode == VaspMode::File,
+            Self::Command(_) => true,
+            Self::Analytic(_) | Self::Lammps(_) | Self::Ase(_) | Self::Recorded(_) | Self::Ipi(_) => false,
+        }
+    }
+
+    /// The batch jobs that its labels run in, if it has a slurm table; what is wrong with the table otherwise.
+    pub fn batch_jobs(&self, folder: &Path) -> Result<Option<Slurm>, String> {
+        let Some((slurm, _)) = self.slurm() else {
+            return Ok(None);
+        };
+        if !self.is_file_mode() {
+            return Err(
+                "batch jobs are for `mode = \"file\"`: set it, or take the slurm table out and submit slmc itself"
+                    .to_owned(),
+            );
+        }
+        Slurm::new(slurm, folder).map(Some)
+    }
+
     /// The configuration section that holds this choice alone.
     pub fn section(&self) -> OracleConfig {
         let mut section = OracleConfig::default();
@@ -143,6 +182,17 @@ pub(super) fn anchor_recipe(section: &mut OracleConfig, folder: &Path, absolute:
     for recipe in recipes.into_iter().flatten() {
         if !recipe.is_empty() && folder.join(&*recipe).exists() {
             *recipe = absolute(recipe);
+        }
+    }
+    let slurm_tables = [
+        section.espresso.as_mut().and_then(|espresso| espresso.slurm.as_mut()),
+        section.cp2k.as_mut().and_then(|cp2k| cp2k.slurm.as_mut()),
+        section.vasp.as_mut().and_then(|vasp| vasp.slurm.as_mut()),
+        section.command.as_mut().and_then(|command| command.slurm.as_mut()),
+    ];
+    for slurm in slurm_tables.into_iter().flatten() {
+        if !slurm.template.is_empty() && folder.join(&slurm.template).exists() {
+            slurm.template = absolute(&slurm.template);
         }
     }
     if let Some(vasp) = &mut section.vasp
@@ -220,7 +270,13 @@ pub fn select_oracle(section: &OracleConfig, name: Option<&str>) -> Result<Oracl
 pub fn open_oracle(choice: &OracleChoice, first_frame: &Structure, folder: &Path, work: &Path) -> OpenOracle {
     let (choice, first_frame) = (choice.clone(), first_frame.clone());
     let (folder, work) = (folder.to_owned(), work.to_owned());
+    // One for all workers: they share one look at the queue.
+    let slurm = choice.batch_jobs(&folder).map(|slurm| slurm.map(Arc::new));
     Arc::new(move |worker| {
+        let slurm = slurm.clone().map_err(|reason| OracleError::Fatal {
+            oracle: choice.name().to_owned(),
+            reason: format!("slurm: {reason}"),
+        })?;
         let own = work.join(format!("worker-{worker}-{}", std::process::id()));
         Ok(match &choice {
             OracleChoice::Analytic(config) => {
@@ -231,17 +287,19 @@ pub fn open_oracle(choice: &OracleChoice, first_frame: &Structure, folder: &Path
                 })?) as Box<dyn Oracle>
             }
             OracleChoice::Espresso(config) if config.mode == Mode::File => {
-                Box::new(espresso::open(config, &first_frame, &own, &folder)?)
+                Box::new(espresso::open(config, &first_frame, &own, &folder)?.in_batch_jobs(slurm))
             }
             OracleChoice::Espresso(config) => Box::new(open_espresso(config, &first_frame, &own, &folder)?),
-            OracleChoice::Cp2k(config) if config.mode == Mode::File => Box::new(cp2k::open(config, &own, &folder)?),
+            OracleChoice::Cp2k(config) if config.mode == Mode::File => {
+                Box::new(cp2k::open(config, &own, &folder)?.in_batch_jobs(slurm))
+            }
             OracleChoice::Cp2k(config) => Box::new(open_cp2k(config, &first_frame, &own, &folder)?),
             OracleChoice::Lammps(config) => Box::new(open_lammps(config, &first_frame, &own, &folder)?),
             OracleChoice::Ase(config) => Box::new(open_ase(config, &first_frame, &own, &folder)?),
-            OracleChoice::Command(config) => Box::new(command::open(config, &own, &folder)?),
+            OracleChoice::Command(config) => Box::new(command::open(config, &own, &folder)?.in_batch_jobs(slurm)),
             OracleChoice::Recorded(config) => Box::new(Recorded::new(config, &folder)?),
             OracleChoice::Ipi(config) => Box::new(open(config, &first_frame, &own, &folder)?),
-            OracleChoice::Vasp(config) => vasp::open(config, &first_frame, &own, &folder)?,
+            OracleChoice::Vasp(config) => vasp::open_in_batch_jobs(config, &first_frame, &own, &folder, slurm)?,
         })
     })
 }

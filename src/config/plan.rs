@@ -92,6 +92,11 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         }
     }
 
+    if let Err(problem) = choice.batch_jobs(around.folder) {
+        let place = format!("oracle.{}.slurm", choice.name());
+        check.complain(&place, problem, "see docs/cluster.md");
+    }
+
     let oracle_invariant = choice.translation_invariant(first);
     let groups = groups(&config, &mut starts, &mut check);
     let first = &starts[0];

@@ -105,3 +105,60 @@ seed = 7
 "#
     )
 }
+
+/// The same configuration with each label a batch job of Slurm; `None` where the oracle is not run once for each label.
+pub fn with_slurm(template: &str, oracle: &str) -> Option<String> {
+    let mode = match oracle {
+        "espresso" | "cp2k" => "mode = \"file\"               # one process for each label\n",
+        "vasp" | "command" => "",
+        _ => return None,
+    };
+    let lines = template
+        .lines()
+        .filter(|line| !line.starts_with("# mode ") && !line.starts_with("# launch "));
+    let mut text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    let table = format!(
+        r#"{mode}launch = "srun"               # how a job starts the program on all its tasks
+
+# Each label is a batch job of its own; docs/cluster.md.
+[oracle.{oracle}.slurm]
+# partition = "standard"
+# account = "my-project"
+time = "2 h"
+ntasks = 64
+# memory = "64G"
+# options = ["--constraint=genoa", "--exclusive"]
+setup = """
+# module load my-code
+"""
+poll-interval = "30 s"
+
+# So many jobs are in the queue at once.
+[pool]
+workers = 4
+"#
+    );
+    text = text.replacen("\n[pool]\nworkers = 1\n", &table, 1);
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_with_batch_jobs_are_configurations() {
+        for oracle in ["vasp", "espresso", "cp2k", "command"] {
+            let text = with_slurm(&template(oracle, "start.xyz"), oracle).unwrap();
+            let config =
+                crate::config::parse(&text).unwrap_or_else(|complaints| panic!("{oracle}: {complaints:?}\n{text}"));
+            let choice = crate::config::select_oracle(&config.oracle, None).unwrap();
+            assert!(
+                choice.slurm().is_some() && choice.batch_jobs(std::path::Path::new(".")).is_ok(),
+                "{text}"
+            );
+            assert_eq!(config.pool.workers, 4);
+        }
+        assert!(with_slurm(&template("ase", "start.xyz"), "ase").is_none());
+    }
+}

@@ -25,7 +25,7 @@ impl ColdCheck {
         structure: &Structure,
         answer: Answer,
         warm_labels: &mut u64,
-        job: &JobDir,
+        job: &JobDir<'_>,
         note: impl Fn(Note),
     ) -> Answer {
         let Answer::Labels(labels) = &answer else {
@@ -49,6 +49,8 @@ impl ColdCheck {
                 );
                 return answer;
             }
+            // The warm answer is there, and who asks has no time for another.
+            Err(OracleError::Left { .. }) => return answer,
             Err(error) => {
                 said(format!(
                     "the calculation from nothing failed; compared again at the next label: {error}"

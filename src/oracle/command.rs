@@ -9,6 +9,7 @@ use super::file_mode::{Attempt, FileMode, FileOracle};
 use super::ipi::recipe::{RecipeFiles, fill_in, identity, write};
 use super::ipi::{fatal, wait};
 use super::launch::{Exit, Launch, command_line};
+use super::slurm::SlurmConfig;
 use super::{Fingerprint, Labels, OracleError};
 use crate::formats::Frame;
 use crate::formats::xyz::Precision;
@@ -54,6 +55,8 @@ pub struct CommandConfig {
     pub environment: BTreeMap<String, String>,
     /// Whether shifting all atoms together leaves the energy alone.
     pub translation_invariant: bool,
+    /// Submits each label to Slurm as a batch job of its own; see docs/cluster.md. Not given: programs run on this machine.
+    pub slurm: Option<SlurmConfig>,
 }
 
 impl Default for CommandConfig {
@@ -66,6 +69,7 @@ impl Default for CommandConfig {
             timeout: Duration::new(3600.0),
             environment: BTreeMap::new(),
             translation_invariant: true,
+            slurm: None,
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::launch::{self, Exit, Launch};
+use super::slurm::{Record, Slurm, SlurmError};
 use super::{Fingerprint, JobDir, Labels, Note, Oracle, OracleError};
 use crate::linear::Vec3;
 use crate::structure::{Cell, Structure};
@@ -88,6 +90,17 @@ pub struct FileOracle<Adaptor: FileMode> {
     cold: bool,
     was_warm: bool,
     notes: Vec<Note>,
+    /// Where programs run: as batch jobs, or on this machine.
+    slurm: Option<Arc<Slurm>>,
+    /// Whether what lies in the present request's folder is for a later driver to take over.
+    left: bool,
+}
+
+/// One request on its way down the ladder.
+#[derive(Clone, Copy)]
+struct Request<'a> {
+    structure: &'a Structure,
+    job: &'a JobDir<'a>,
 }
 
 impl<Adaptor: FileMode> FileOracle<Adaptor> {
@@ -101,7 +114,16 @@ impl<Adaptor: FileMode> FileOracle<Adaptor> {
             cold: false,
             was_warm: false,
             notes: Vec::new(),
+            slurm: None,
+            left: false,
         }
+    }
+
+    /// Runs the programs as batch jobs, if jobs are given.
+    #[must_use]
+    pub fn in_batch_jobs(mut self, slurm: Option<Arc<Slurm>>) -> Self {
+        self.slurm = slurm;
+        self
     }
 
     /// The adaptor.
@@ -122,20 +144,61 @@ impl<Adaptor: FileMode> FileOracle<Adaptor> {
         Some(memory.folder.clone())
     }
 
-    /// One run of the program in a fresh folder.
+    /// One run of the program, in `folder` or, where that has been used, in one beside it. Gives the folder too.
     fn attempt(
+        &mut self,
+        request: Request<'_>,
+        folder: &Path,
+        warm: Option<&Path>,
+        repair: usize,
+    ) -> Result<(Labels, PathBuf), OracleError> {
+        // Absolute: the program runs inside the folder.
+        let folder =
+            std::path::absolute(folder).map_err(|error| self.error("cannot find the folder", folder, &error))?;
+        let (exit, folder) = match self.slurm.clone() {
+            Some(slurm) => self.in_batch_job(&slurm, request, &folder, warm, repair)?,
+            None => {
+                let launch = self.prepare(request.structure, &folder, warm, repair)?;
+                let exit = launch::run(&launch).map_err(|error| {
+                    let (oracle, reason) = (self.adaptor.name().to_owned(), error.to_string());
+                    if error.is_permanent() {
+                        OracleError::Fatal { oracle, reason }
+                    } else {
+                        OracleError::Transient { oracle, reason }
+                    }
+                })?;
+                if exit.is_not_found() {
+                    let line = launch::shell_line(&launch.words);
+                    return Err(self.not_found(&exit, &format!("; `{line}`")));
+                }
+                (exit, folder)
+            }
+        };
+        let labels = self.adaptor.harvest(request.structure, &folder, &exit)?;
+        Ok((labels, folder))
+    }
+
+    fn not_found(&self, exit: &Exit, line: &str) -> OracleError {
+        OracleError::Fatal {
+            oracle: self.adaptor.name().to_owned(),
+            reason: format!(
+                "the program cannot be run: check `command` and `launch` ({exit}{line}){}",
+                exit.tail
+            ),
+        }
+    }
+
+    /// Makes the folder and writes what the program needs.
+    fn prepare(
         &mut self,
         structure: &Structure,
         folder: &Path,
         warm: Option<&Path>,
         repair: usize,
-    ) -> Result<Labels, OracleError> {
+    ) -> Result<Launch, OracleError> {
         std::fs::create_dir_all(folder).map_err(|error| self.error("cannot make the folder", folder, &error))?;
-        // Absolute: the program runs inside the folder.
-        let folder =
-            std::path::absolute(folder).map_err(|error| self.error("cannot find the folder", folder, &error))?;
         for file in warm.iter().flat_map(|_| self.adaptor.memory_files()) {
-            let from = warm.unwrap_or(&folder).join(file);
+            let from = warm.unwrap_or(folder).join(file);
             if from.is_file() {
                 // Copied, since the program writes over it and a rejected label must not change what was accepted.
                 std::fs::copy(&from, folder.join(file)).map_err(|error| self.error("cannot copy", &from, &error))?;
@@ -145,42 +208,67 @@ impl<Adaptor: FileMode> FileOracle<Adaptor> {
             warm: warm.is_some(),
             repair,
         };
-        let launch = self.adaptor.prepare(structure, &folder, attempt)?;
-        let exit = launch::run(&launch).map_err(|error| {
-            let (oracle, reason) = (self.adaptor.name().to_owned(), error.to_string());
-            if error.is_permanent() {
-                OracleError::Fatal { oracle, reason }
-            } else {
-                OracleError::Transient { oracle, reason }
+        self.adaptor.prepare(structure, folder, attempt)
+    }
+
+    /// One run of the program as a batch job: one that an earlier driver has submitted, or a new one.
+    fn in_batch_job(
+        &mut self,
+        slurm: &Slurm,
+        request: Request<'_>,
+        wanted: &Path,
+        warm: Option<&Path>,
+        repair: usize,
+    ) -> Result<(Exit, PathBuf), OracleError> {
+        let structure = request.structure.checksum();
+        let fingerprint = self.adaptor.fingerprint().0;
+        let (folder, known) = slurm.settle(wanted, |record| record.is_of(structure, &fingerprint));
+        let watch = if let Some(record) = known {
+            Ok(slurm.take_over(&folder, &record, request.job))
+        } else {
+            let launch = self.prepare(request.structure, &folder, warm, repair)?;
+            let jobs = request
+                .job
+                .path()
+                .parent()
+                .and_then(|jobs| std::path::absolute(jobs).ok());
+            let name = jobs.and_then(|jobs| folder.strip_prefix(jobs).ok().map(Path::to_owned));
+            let name = name.unwrap_or_default().to_string_lossy().replace('/', "-");
+            let record = Record {
+                job: None,
+                structure,
+                fingerprint,
+                warm: warm.is_some(),
+                submitted_by: String::new(),
+            };
+            slurm.submit(&launch, &name, record, request.job)
+        };
+        let exit = watch.and_then(|watch| slurm.wait(&watch, request.job));
+        let oracle = self.adaptor.name().to_owned();
+        let exit = exit.map_err(|error| {
+            self.left = matches!(error, SlurmError::Left(_) | SlurmError::Away(_));
+            let reason = error.to_string();
+            match error {
+                SlurmError::Transient(_) => OracleError::Transient { oracle, reason },
+                SlurmError::Fatal(_) | SlurmError::Away(_) => OracleError::Fatal { oracle, reason },
+                SlurmError::Left(_) => OracleError::Left { oracle, reason },
             }
         })?;
         if exit.is_not_found() {
-            return Err(OracleError::Fatal {
-                oracle: self.adaptor.name().to_owned(),
-                reason: format!(
-                    "the program cannot be run: check `command` and `launch` ({exit}; `{}`){}",
-                    launch::shell_line(&launch.words),
-                    exit.tail
-                ),
-            });
+            return Err(self.not_found(&exit, " in the job"));
         }
-        self.adaptor.harvest(structure, &folder, &exit)
+        Ok((exit, folder))
     }
 
     /// Goes down the ladder: as configured, then from nothing, then with one repair after the other.
-    fn ladder(
-        &mut self,
-        structure: &Structure,
-        job: &JobDir,
-        warm: Option<&Path>,
-    ) -> Result<(Labels, PathBuf), OracleError> {
-        let root = job.path().to_owned();
-        let mut error = match self.attempt(structure, &root, warm, 0) {
-            Ok(labels) => return Ok((labels, root)),
+    fn ladder(&mut self, request: Request<'_>, warm: Option<&Path>) -> Result<(Labels, PathBuf), OracleError> {
+        let root = request.job.path().to_owned();
+        let mut error = match self.attempt(request, &root, warm, 0) {
+            Ok(answer) => return Ok(answer),
             Err(error @ OracleError::Unphysical { .. }) => error,
             Err(error) => return Err(error),
         };
-        let cold_first = usize::from(warm.is_none());
+        let cold_first = usize::from(!self.was_warm);
         for rung in cold_first.. {
             let what = match rung {
                 0 => "starting from nothing, without earlier wavefunctions".to_owned(),
@@ -193,11 +281,11 @@ impl<Adaptor: FileMode> FileOracle<Adaptor> {
             self.notes
                 .push(Note::new("repair", format!("{error}; repair {rung}: {what}")));
             let folder = root.join(format!("repair-{rung}"));
-            error = match self.attempt(structure, &folder, None, rung) {
-                Ok(labels) => {
+            error = match self.attempt(request, &folder, None, rung) {
+                Ok(answer) => {
                     self.notes
                         .push(Note::new("repair", format!("repair {rung} reached the solution")));
-                    return Ok((labels, folder));
+                    return Ok(answer);
                 }
                 Err(error @ OracleError::Unphysical { .. }) => error,
                 Err(error) => return Err(error),
@@ -259,14 +347,17 @@ impl<Adaptor: FileMode> FileOracle<Adaptor> {
 }
 
 impl<Adaptor: FileMode> Oracle for FileOracle<Adaptor> {
-    fn label(&mut self, structure: &Structure, job: &JobDir) -> Result<Labels, OracleError> {
+    fn label(&mut self, structure: &Structure, job: &JobDir<'_>) -> Result<Labels, OracleError> {
         let warm = if std::mem::take(&mut self.cold) {
             None
         } else {
             self.warm_start()
         };
-        self.was_warm = warm.is_some();
-        let answer = self.ladder(structure, job, warm.as_deref());
+        // A calculation that is taken over began as it was submitted.
+        let taken_over = self.slurm.as_ref().and_then(|_| Record::read(job.path()));
+        self.was_warm = taken_over.map_or(warm.is_some(), |record| record.warm);
+        self.left = false;
+        let answer = self.ladder(Request { structure, job }, warm.as_deref());
         self.notes.extend(self.adaptor.take_notes());
         match answer {
             Ok((labels, folder)) => {
@@ -274,6 +365,12 @@ impl<Adaptor: FileMode> Oracle for FileOracle<Adaptor> {
                 Ok(labels)
             }
             Err(error) => {
+                // No solution is a finding that stays true; any other failure is not looked at again.
+                if let (Some(slurm), false) = (&self.slurm, self.left)
+                    && !matches!(error, OracleError::Unphysical { .. })
+                {
+                    slurm.close(job.path(), &error.to_string());
+                }
                 // Whatever went wrong, the next attempt starts from nothing.
                 self.cold = true;
                 self.was_warm = false;
@@ -308,6 +405,14 @@ impl<Adaptor: FileMode> Oracle for FileOracle<Adaptor> {
 
     fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
+    }
+
+    fn left_behind(&mut self, jobs: &Path, name: &str, structure: &Structure) -> Vec<PathBuf> {
+        let Some(slurm) = &self.slurm else {
+            return Vec::new();
+        };
+        let (checksum, fingerprint) = (structure.checksum(), self.adaptor.fingerprint().0);
+        slurm.left_behind(jobs, name, |record| record.is_of(checksum, &fingerprint))
     }
 }
 

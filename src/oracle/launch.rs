@@ -154,6 +154,11 @@ pub fn mark_launch(folder: &Path) -> std::io::Result<SystemTime> {
     std::fs::metadata(&mark)?.modified()
 }
 
+/// When the launch in a folder was marked.
+pub fn launched(folder: &Path) -> std::io::Result<SystemTime> {
+    std::fs::metadata(folder.join(MARK))?.modified()
+}
+
 /// Runs a program to its end, or to the end of its time, in a process group of its own that is gone afterwards.
 pub fn run(launch: &Launch) -> Result<Exit, ProcessError> {
     let launched = mark_launch(&launch.folder).map_err(|source| ProcessError::Start {

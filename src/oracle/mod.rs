@@ -10,9 +10,12 @@ pub mod ipi;
 pub mod launch;
 pub mod process;
 pub mod recorded;
+pub mod slurm;
 pub mod vasp;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 pub use crate::potential::Labels;
 use crate::structure::Structure;
@@ -29,6 +32,8 @@ pub enum Fault {
     Unphysical,
     /// Stops the run, resumable.
     Fatal,
+    /// Nothing: the driver is ending, and a later one asks again.
+    Left,
 }
 
 /// A label that could not be had.
@@ -58,6 +63,15 @@ pub enum OracleError {
         /// What is wrong and what to do about it.
         reason: String,
     },
+    /// The driver ends before the label is there, which is no failure of anything: a later driver asks again, and where the
+    /// calculation goes on elsewhere it is taken over.
+    #[error("{oracle}: {reason}")]
+    Left {
+        /// The oracle's name.
+        oracle: String,
+        /// What became of the calculation.
+        reason: String,
+    },
     /// The energy depends on what was calculated before: it is no function of the structure.
     #[error("{oracle}: the energy is no function of the structure: {reason}")]
     SeveralSolutions {
@@ -75,6 +89,7 @@ impl OracleError {
             Self::Transient { .. } => Fault::Transient,
             Self::Unphysical { .. } => Fault::Unphysical,
             Self::Fatal { .. } | Self::SeveralSolutions { .. } => Fault::Fatal,
+            Self::Left { .. } => Fault::Left,
         }
     }
 }
@@ -82,7 +97,7 @@ impl OracleError {
 /// Something an oracle did or noticed on its way to a label that people should be able to read later: a repair, a warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// The kind of event in the log: "repair", "warning", "cold-check".
+    /// The kind of event in the log: "repair", "warning", "cold-check", "job".
     pub kind: &'static str,
     /// What happened.
     pub message: String,
@@ -98,16 +113,66 @@ impl Note {
     }
 }
 
-/// The folder one request may use, created on first use and never reused; removed after success, kept on failure.
-#[derive(Debug)]
-pub struct JobDir {
+/// The folder one request may use, created on first use and never reused; removed after success, kept on failure. It also is
+/// the request's line to whoever asks.
+#[derive(Clone)]
+pub struct JobDir<'a> {
     path: PathBuf,
+    left: Option<&'a AtomicBool>,
+    tell: Option<&'a dyn Fn(Note)>,
+    may_be_taken_over: bool,
 }
 
-impl JobDir {
+impl std::fmt::Debug for JobDir<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("JobDir").field("path", &self.path).finish()
+    }
+}
+
+impl<'a> JobDir<'a> {
+    /// The longest time between two looks at whether the driver is ending.
+    pub const LOOK: Duration = Duration::from_millis(200);
+
     /// A folder that is made when first asked for.
     pub fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self {
+            path,
+            left: None,
+            tell: None,
+            may_be_taken_over: false,
+        }
+    }
+
+    /// With an asker that sets `left` when it ends, and that hears notes at once.
+    #[must_use]
+    pub fn with_asker(mut self, left: &'a AtomicBool, tell: &'a dyn Fn(Note)) -> Self {
+        self.left = Some(left);
+        self.tell = Some(tell);
+        self
+    }
+
+    /// With an asker that will ask for the same label again should it end before it is there.
+    #[must_use]
+    pub fn asked_again(mut self) -> Self {
+        self.may_be_taken_over = true;
+        self
+    }
+
+    /// Whether whoever asks is ending and cannot wait for what may take hours.
+    pub fn is_left(&self) -> bool {
+        self.left.is_some_and(|left| left.load(Ordering::Relaxed))
+    }
+
+    /// Tells what happens while it happens, for what must be known before the label is there.
+    pub fn tell(&self, note: Note) {
+        if let Some(tell) = self.tell {
+            tell(note);
+        }
+    }
+
+    /// Whether the same label will be asked for again should whoever asks end before it is there.
+    pub fn may_be_taken_over(&self) -> bool {
+        self.may_be_taken_over
     }
 
     /// The folder's path, created if it does not exist.
@@ -179,6 +244,12 @@ pub trait Oracle: Send {
 
     /// Makes the next label start from nothing.
     fn start_cold(&mut self) {}
+
+    /// Folders in `jobs` in which a label of this name for this structure is under way or done since an earlier driver, in the
+    /// order of its attempts: [`Self::label`] takes them over.
+    fn left_behind(&mut self, _jobs: &Path, _name: &str, _structure: &Structure) -> Vec<PathBuf> {
+        Vec::new()
+    }
 
     /// What happened on the way to the last answers; each note is handed over once.
     fn take_notes(&mut self) -> Vec<Note> {

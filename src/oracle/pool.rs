@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -56,6 +57,8 @@ pub enum Answer {
     Unphysical(String),
     /// Retries are used up, or the oracle cannot work at all.
     Failed(OracleError),
+    /// The pool was told to leave before there was an answer; asked again later, the label may be there.
+    Left(String),
 }
 
 /// What the pool tells.
@@ -99,6 +102,8 @@ pub enum PoolEvent<Id> {
         fingerprint: Fingerprint,
         /// Wall-clock seconds, retries included.
         seconds: f64,
+        /// The folder of the answer, to be removed once the answer is safe: until then it is all there is of a label.
+        spent: Option<PathBuf>,
     },
 }
 
@@ -106,6 +111,7 @@ pub enum PoolEvent<Id> {
 #[derive(Debug)]
 pub struct Pool<Id> {
     queue: Arc<Queue<PoolRequest<Id>>>,
+    left: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -119,6 +125,7 @@ impl<Id: Send + Clone + 'static> Pool<Id> {
         let workers = settings.workers.max(1);
         let mut pool = Self {
             queue: Arc::new(Queue::new(workers)),
+            left: Arc::default(),
             threads: Vec::new(),
         };
         for worker in 0..workers {
@@ -128,6 +135,7 @@ impl<Id: Send + Clone + 'static> Pool<Id> {
                 settings: settings.clone(),
                 tell: tell.clone(),
                 queue,
+                left: Arc::clone(&pool.left),
             };
             let builder = thread::Builder::new().name(format!("oracle-{worker}"));
             pool.threads.push(builder.spawn(move || hands.work(&open))?);
@@ -145,9 +153,17 @@ impl<Id: Send + Clone + 'static> Pool<Id> {
         self.queue.push(queued).is_ok()
     }
 
-    /// Drops what is queued but not begun, and gives up retries.
+    /// Drops what is queued but not begun, gives up retries, and leaves what goes on elsewhere.
     pub fn cancel(&self) {
+        self.left.store(true, Ordering::Relaxed);
         self.queue.cancel();
+    }
+
+    /// Ends soon: what has begun on this machine is finished, what goes on elsewhere or has not begun is answered with
+    /// [`Answer::Left`], and nothing is tried again.
+    pub fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+        self.queue.wake();
     }
 }
 
@@ -167,6 +183,7 @@ struct Hands<Id, Tell> {
     settings: PoolSettings,
     tell: Tell,
     queue: Arc<Queue<PoolRequest<Id>>>,
+    left: Arc<AtomicBool>,
 }
 
 impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
@@ -181,31 +198,39 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
         let mut warm_labels = 0;
         while let Some(mut queued) = self.queue.pop(worker) {
             let begun = Instant::now();
+            if self.is_left() {
+                let left = Answer::Left("it had not begun".to_owned());
+                self.reply(&queued.request, (left, None), oracle.fingerprint(), begun);
+                continue;
+            }
             oracle.select_chain(queued.chain, queued.request.stands_at.as_ref());
             // A fault of an adaptor must not leave the driver waiting for an answer that never comes.
             let labelled = catch_unwind(AssertUnwindSafe(|| {
-                let answer = self.label(oracle.as_mut(), &queued.request);
-                self.compare_cold(oracle.as_mut(), &queued.request, answer, &mut warm_labels)
+                let (answer, spent) = self.label(oracle.as_mut(), &queued.request);
+                let answer = self.compare_cold(oracle.as_mut(), &queued.request, answer, &mut warm_labels);
+                (answer, spent)
             }));
-            let answer = labelled.unwrap_or_else(|_| {
-                Answer::Failed(OracleError::Fatal {
+            let (answer, spent) = labelled.unwrap_or_else(|_| {
+                let fault = OracleError::Fatal {
                     oracle: format!("worker {worker}"),
                     reason: "the adaptor has a fault and ended; please report it".to_owned(),
-                })
+                };
+                (Answer::Failed(fault), None)
             });
             for note in oracle.take_notes() {
                 self.note(&queued.request, note);
             }
             let Answer::Failed(error) = answer else {
                 failures = 0;
-                self.reply(&queued.request, answer, oracle.fingerprint(), begun);
+                self.reply(&queued.request, (answer, spent), oracle.fingerprint(), begun);
                 continue;
             };
             failures += 1;
             queued.tried.insert(worker);
             let hopeless = error.fault() == Fault::Fatal || self.queue.is_cancelled();
             if hopeless || !self.queue.another(worker, &queued.tried) {
-                self.reply(&queued.request, Answer::Failed(error), oracle.fingerprint(), begun);
+                let failed = (Answer::Failed(error), None);
+                self.reply(&queued.request, failed, oracle.fingerprint(), begun);
                 continue;
             }
             (self.tell)(PoolEvent::Retry {
@@ -214,7 +239,8 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
             });
             let reason = error.to_string();
             if let Err(queued) = self.queue.push(queued) {
-                self.reply(&queued.request, Answer::Failed(error), oracle.fingerprint(), begun);
+                let failed = (Answer::Failed(error), None);
+                self.reply(&queued.request, failed, oracle.fingerprint(), begun);
             }
             if failures >= self.settings.retire_after {
                 let error = OracleError::Transient {
@@ -224,6 +250,10 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
                 return self.leave(error, &oracle.fingerprint());
             }
         }
+    }
+
+    fn is_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
     }
 
     fn note(&self, request: &PoolRequest<Id>, note: Note) {
@@ -241,18 +271,27 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
         let Some(check) = self.settings.cold_check else {
             return answer;
         };
-        let job = JobDir::new(fresh_folder(&self.settings.jobs, &format!("{}-cold", request.name)));
+        let tell = |note| self.note(request, note);
+        let job = JobDir::new(fresh_folder(&self.settings.jobs, &format!("{}-cold", request.name)))
+            .with_asker(&self.left, &tell);
         check.compare(oracle, &request.structure, answer, warm_labels, &job, |note| {
             self.note(request, note);
         })
     }
 
-    fn reply(&self, request: &PoolRequest<Id>, answer: Answer, fingerprint: Fingerprint, begun: Instant) {
+    fn reply(
+        &self,
+        request: &PoolRequest<Id>,
+        (answer, spent): (Answer, Option<PathBuf>),
+        fingerprint: Fingerprint,
+        begun: Instant,
+    ) {
         (self.tell)(PoolEvent::Reply {
             id: request.id.clone(),
             answer,
             fingerprint,
             seconds: begun.elapsed().as_secs_f64(),
+            spent,
         });
     }
 
@@ -264,27 +303,30 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
                 oracle: format!("worker {}", self.worker),
                 reason: error.to_string(),
             });
-            self.reply(&queued.request, failed, fingerprint.clone(), Instant::now());
+            self.reply(&queued.request, (failed, None), fingerprint.clone(), Instant::now());
         }
         let worker = self.worker;
         (self.tell)(PoolEvent::Gone { worker, left, error });
     }
 
     /// One request with its retries: transient faults up to `retries` times, unphysical ones believed when two attempts in a
-    /// row agree.
-    fn label(&self, oracle: &mut dyn Oracle, request: &PoolRequest<Id>) -> Answer {
+    /// row agree. What an earlier driver left behind comes first. With the answer comes the folder it was found in.
+    fn label(&self, oracle: &mut dyn Oracle, request: &PoolRequest<Id>) -> (Answer, Option<PathBuf>) {
         let settings = &self.settings;
         let mut delay = settings.retry_delay;
         let mut transient = 0;
         let mut unphysical = 0;
+        let tell = |note| self.note(request, note);
+        let left_behind = oracle.left_behind(&settings.jobs, &request.name, &request.structure);
+        let mut left_behind = left_behind.into_iter();
         for attempt in 0.. {
-            let job = JobDir::new(fresh_folder(&settings.jobs, &format!("{}-{attempt}", request.name)));
+            let fresh = || fresh_folder(&settings.jobs, &format!("{}-{attempt}", request.name));
+            let job = JobDir::new(left_behind.next().unwrap_or_else(fresh));
+            let job = job.with_asker(&self.left, &tell).asked_again();
             let error = match oracle.label(&request.structure, &job) {
                 Ok(labels) if labels.is_finite() => {
-                    if job.path().exists() {
-                        let _ = std::fs::remove_dir_all(job.path());
-                    }
-                    return Answer::Labels(labels);
+                    let spent = job.path().exists().then(|| job.path().to_owned());
+                    return (Answer::Labels(labels), spent);
                 }
                 Ok(_) => OracleError::Unphysical {
                     oracle: "oracle".to_owned(),
@@ -293,27 +335,31 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
                 Err(error) => error,
             };
             match error.fault() {
-                Fault::Fatal => return Answer::Failed(error),
+                Fault::Fatal => return (Answer::Failed(error), None),
+                Fault::Left => return (Answer::Left(error.to_string()), None),
                 Fault::Unphysical => {
                     unphysical += 1;
                     if unphysical == 2 {
-                        return Answer::Unphysical(error.to_string());
+                        return (Answer::Unphysical(error.to_string()), None);
                     }
                 }
                 Fault::Transient => {
                     transient += 1;
                     unphysical = 0;
                     if transient > settings.retries || self.queue.is_cancelled() {
-                        return Answer::Failed(error);
+                        return (Answer::Failed(error), None);
                     }
                 }
+            }
+            if self.is_left() {
+                return (Answer::Left(error.to_string()), None);
             }
             (self.tell)(PoolEvent::Retry {
                 id: request.id.clone(),
                 message: error.to_string(),
             });
             if error.fault() == Fault::Transient {
-                self.queue.sleep(delay);
+                self.queue.sleep(delay, || self.is_left());
                 delay = (2 * delay).min(Duration::from_mins(5));
             }
         }

@@ -224,18 +224,23 @@ impl ProcessGroup {
 
     /// The last lines of standard output and error, for messages.
     pub fn tail(&self) -> String {
-        let mut text = String::new();
-        for (name, path) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
-            let lines = last_lines(path, 8);
-            if !lines.is_empty() {
-                // Writing to a string cannot fail.
-                let _ = write!(text, "\n--- end of {name} ({})\n{lines}", path.display());
-            }
+        tail_of(&[("stdout", &self.stdout), ("stderr", &self.stderr)])
+    }
+}
+
+/// The last lines of files that a program printed to, for messages.
+pub fn tail_of(files: &[(&str, &Path)]) -> String {
+    let mut text = String::new();
+    for (name, path) in files {
+        let lines = last_lines(path, 8);
+        if !lines.is_empty() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\n--- end of {name} ({})\n{lines}", path.display());
         }
-        if text.is_empty() {
-            return format!("\n(it printed nothing to {})", self.stdout.display());
-        }
-        text
+    }
+    match files.first() {
+        Some((_, path)) if text.is_empty() => format!("\n(it printed nothing to {})", path.display()),
+        _ => text,
     }
 }
 

@@ -134,11 +134,18 @@ impl<T> Queue<T> {
         self.lock().cancelled
     }
 
-    /// Sleeps, but not past a cancellation.
-    pub fn sleep(&self, duration: Duration) {
+    /// Wakes who sleeps or waits, to look around.
+    pub fn wake(&self) {
+        // Whoever is about to wait holds the lock from its look to its sleep.
+        let _state = self.lock();
+        self.changed.notify_all();
+    }
+
+    /// Sleeps, but not past a cancellation or the moment from which `until` holds, as [`Self::wake`] tells.
+    pub fn sleep(&self, duration: Duration, until: impl Fn() -> bool) {
         let end = Instant::now() + duration;
         let mut state = self.lock();
-        while !state.cancelled {
+        while !state.cancelled && !until() {
             let Some(left) = end
                 .checked_duration_since(Instant::now())
                 .filter(|left| !left.is_zero())

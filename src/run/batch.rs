@@ -15,7 +15,6 @@ use crate::oracle::{Fingerprint, OracleError};
 use crate::potential::Labels;
 use crate::run::journal::{Durability, Journal, JournalError};
 use crate::run::stop::StopFlag;
-use crate::structure::Structure;
 
 /// A batch that cannot go on; what is labelled is kept.
 #[derive(Debug, thiserror::Error)]
@@ -105,21 +104,6 @@ pub struct Batch {
     known: BTreeMap<usize, Known>,
 }
 
-/// A checksum of what defines a structure: cell, periodic directions, species and positions, bit for bit.
-fn checksum(structure: &Structure) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    for number in structure.cell.vectors().iter().flatten() {
-        hasher.update(&number.to_le_bytes());
-    }
-    for species in structure.species.iter() {
-        hasher.update(&[species.atomic_number()]);
-    }
-    for number in structure.positions.iter().flatten() {
-        hasher.update(&number.to_le_bytes());
-    }
-    hasher.finalize()
-}
-
 impl Batch {
     /// Opens a batch, going on with what an earlier, interrupted call has labelled. An output that holds the labels of the first
     /// structures already is gone on with too.
@@ -156,7 +140,7 @@ impl Batch {
                 Record::Unphysical { frame, structure, .. } => (frame, structure, Known::Unphysical),
             };
             let asked = frames.get(frame).ok_or_else(|| mismatch(frame))?;
-            if checksum(&asked.structure) != structure {
+            if asked.structure.checksum() != structure {
                 return Err(mismatch(frame));
             }
             known.insert(frame, answer);
@@ -213,12 +197,13 @@ impl Batch {
                         id,
                         answer,
                         fingerprint,
+                        spent,
                         ..
                     } = event
                         && self.fingerprint.as_ref().is_none_or(|known| *known == fingerprint)
                     {
                         // The first error is the one to tell of.
-                        let _ = self.answer(id, answer, &fingerprint, observer);
+                        let _ = self.answer(id, answer, &fingerprint, spent, observer);
                     }
                 }
             }
@@ -250,6 +235,9 @@ impl Batch {
         let mut in_flight = 0;
         loop {
             let stopping = stop.requested().is_some();
+            if stopping {
+                pool.leave();
+            }
             while !stopping && in_flight < 2 * workers {
                 let Some(frame) = missing.next() else { break };
                 let sent = pool.submit(PoolRequest {
@@ -272,10 +260,11 @@ impl Batch {
                     id,
                     answer,
                     fingerprint,
+                    spent,
                     ..
                 }) => {
                     in_flight -= 1;
-                    self.answer(id, answer, &fingerprint, observer)?;
+                    self.answer(id, answer, &fingerprint, spent, observer)?;
                     observer.progress(self.known.len());
                 }
                 Ok(PoolEvent::Gone { worker, left, error }) => {
@@ -304,11 +293,13 @@ impl Batch {
         frame: usize,
         answer: Answer,
         fingerprint: &Fingerprint,
+        spent: Option<PathBuf>,
         observer: &mut dyn BatchObserver,
     ) -> Result<(), BatchError> {
-        let structure = checksum(&self.frames[frame].structure);
+        let structure = self.frames[frame].structure.checksum();
         let (record, known) = match answer {
             Answer::Failed(error) => return Err(BatchError::Oracle(error)),
+            Answer::Left(_) => return Ok(()),
             Answer::Labels(labels) => (
                 Record::Label {
                     frame,
@@ -359,6 +350,10 @@ impl Batch {
             Some(_) => {}
         }
         self.journal.append(&record)?;
+        if let Some(folder) = spent {
+            // A folder that stays costs room and nothing else.
+            let _ = std::fs::remove_dir_all(folder);
+        }
         self.known.insert(frame, known);
         Ok(())
     }

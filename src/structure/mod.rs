@@ -67,6 +67,21 @@ pub struct Structure {
 }
 
 impl Structure {
+    /// A checksum of what defines a potential energy: cell, periodic directions, species and positions, bit for bit.
+    pub fn checksum(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        for number in self.cell.vectors().iter().flatten() {
+            hasher.update(&number.to_le_bytes());
+        }
+        for species in self.species.iter() {
+            hasher.update(&[species.atomic_number()]);
+        }
+        for number in self.positions.iter().flatten() {
+            hasher.update(&number.to_le_bytes());
+        }
+        hasher.finalize()
+    }
+
     /// A structure with the species' standard masses and no fixed atom.
     pub fn new(cell: Cell, species: Vec<Species>, positions: Vec<Vec3>) -> Result<Self, StructureError> {
         if species.is_empty() {

@@ -24,7 +24,7 @@ fn systems() -> Vec<(&'static str, Structure)> {
     ]
 }
 
-fn job() -> JobDir {
+fn job() -> JobDir<'static> {
     JobDir::new("unused".into())
 }
 

@@ -148,8 +148,6 @@ impl FileMode for EspressoFile {
         } else {
             from_output
         };
-        // Wavefunctions and densities are large and of no use to anybody else.
-        let _ = std::fs::remove_dir_all(folder.join(SCRATCH));
         Ok(labels)
     }
 

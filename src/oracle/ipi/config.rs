@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::oracle::slurm::SlurmConfig;
 use crate::units::{Duration, Energy, Length};
 
 /// Any code that speaks the i-PI protocol, behind a socket.
@@ -127,6 +128,8 @@ pub struct EspressoConfig {
     pub timeout: Duration,
     /// Environment variables of pw.x.
     pub environment: BTreeMap<String, String>,
+    /// With `mode = "file"`: submits each label to Slurm as a batch job of its own; see docs/cluster.md. Not given: programs run on this machine.
+    pub slurm: Option<SlurmConfig>,
 }
 
 impl Default for EspressoConfig {
@@ -141,6 +144,7 @@ impl Default for EspressoConfig {
             start_timeout: Duration::new(120.0),
             timeout: Duration::new(3600.0),
             environment: BTreeMap::from([("OMP_NUM_THREADS".to_owned(), "1".to_owned())]),
+            slurm: None,
         }
     }
 }
@@ -208,6 +212,8 @@ pub struct Cp2kConfig {
     pub timeout: Duration,
     /// Environment variables of CP2K.
     pub environment: BTreeMap<String, String>,
+    /// With `mode = "file"`: submits each label to Slurm as a batch job of its own; see docs/cluster.md. Not given: programs run on this machine.
+    pub slurm: Option<SlurmConfig>,
 }
 
 impl Default for Cp2kConfig {
@@ -222,6 +228,7 @@ impl Default for Cp2kConfig {
             start_timeout: Duration::new(120.0),
             timeout: Duration::new(3600.0),
             environment: BTreeMap::from([("OMP_NUM_THREADS".to_owned(), "1".to_owned())]),
+            slurm: None,
         }
     }
 }

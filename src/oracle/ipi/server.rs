@@ -455,6 +455,7 @@ fn reason(error: &OracleError) -> &str {
         OracleError::Transient { reason, .. }
         | OracleError::Unphysical { reason, .. }
         | OracleError::Fatal { reason, .. }
+        | OracleError::Left { reason, .. }
         | OracleError::SeveralSolutions { reason, .. } => reason,
     }
 }
@@ -468,6 +469,7 @@ impl IpiOracle {
                 OracleError::Transient { reason, .. }
                 | OracleError::Unphysical { reason, .. }
                 | OracleError::Fatal { reason, .. }
+                | OracleError::Left { reason, .. }
                 | OracleError::SeveralSolutions { reason, .. } => reason.push_str(&last_words),
             }
             error

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::potcar::DEFAULT_SET;
+use crate::oracle::slurm::SlurmConfig;
 use crate::units::Duration;
 
 /// How VASP is run.
@@ -59,6 +60,8 @@ pub struct VaspConfig {
     pub timeout: Duration,
     /// Environment variables of VASP.
     pub environment: BTreeMap<String, String>,
+    /// With `mode = "file"`: submits each label to Slurm as a batch job of its own; see docs/cluster.md. Not given: programs run on this machine.
+    pub slurm: Option<SlurmConfig>,
 }
 
 impl Default for VaspConfig {
@@ -75,6 +78,7 @@ impl Default for VaspConfig {
             reuse: true,
             timeout: Duration::new(86_400.0),
             environment: BTreeMap::from([("OMP_NUM_THREADS".to_owned(), "1".to_owned())]),
+            slurm: None,
         }
     }
 }

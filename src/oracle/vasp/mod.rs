@@ -14,6 +14,7 @@ mod repairs;
 pub mod vasprun;
 
 use std::path::Path;
+use std::sync::Arc;
 
 pub use config::{VaspConfig, VaspEnergy, VaspMode};
 pub use file::Vasp;
@@ -22,6 +23,7 @@ pub use inputs::RECIPE;
 pub use interactive::InteractiveVasp;
 
 use super::file_mode::FileOracle;
+use super::slurm::Slurm;
 use super::{Oracle, OracleError};
 use crate::structure::Structure;
 
@@ -33,7 +35,19 @@ pub fn open(
     worker_dir: &Path,
     config_dir: &Path,
 ) -> Result<Box<dyn Oracle>, OracleError> {
+    open_in_batch_jobs(config, first_frame, worker_dir, config_dir, None)
+}
+
+/// As [`open`], with the batch jobs that file mode runs in, if there are any.
+pub fn open_in_batch_jobs(
+    config: &VaspConfig,
+    first_frame: &Structure,
+    worker_dir: &Path,
+    config_dir: &Path,
+    slurm: Option<Arc<Slurm>>,
+) -> Result<Box<dyn Oracle>, OracleError> {
     let file = FileOracle::new(Vasp::new(config, first_frame, config_dir)?, worker_dir.to_owned());
+    let file = file.in_batch_jobs(slurm);
     Ok(match config.mode {
         VaspMode::File => Box::new(file),
         VaspMode::Interactive => {

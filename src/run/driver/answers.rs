@@ -1,5 +1,7 @@
 //! Asking for labels and taking in what comes back: answers, trainings, failures.
 
+use std::path::PathBuf;
+
 use super::{Driver, Happening, RunError};
 use crate::oracle::pool::{Answer, PoolEvent, PoolRequest};
 use crate::oracle::{Fingerprint, OracleError};
@@ -11,6 +13,14 @@ use crate::structure::Structure;
 
 /// How long a worker that left may take to tell why.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Removes the folder of an answer that is journalled.
+fn remove(spent: Option<PathBuf>) {
+    if let Some(folder) = spent {
+        // A folder that stays costs room and nothing else.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
 
 impl Driver {
     /// Asks for a label: from the store if it is there, else from the pool. `Some` is an answer that was there.
@@ -135,6 +145,9 @@ impl Driver {
                 self.event("retry", Some(id.to_string()), message, None)
             }
             Happening::Pool(PoolEvent::Note { id, note }) => {
+                if note.kind == "warning" {
+                    self.notices.push(format!("{id}: {}", note.message));
+                }
                 self.event(note.kind, Some(id.to_string()), note.message, None)
             }
             Happening::Pool(PoolEvent::Reply {
@@ -142,14 +155,20 @@ impl Driver {
                 answer,
                 fingerprint,
                 seconds,
+                spent,
             }) => {
                 self.in_flight -= 1;
+                if let Answer::Left(reason) = answer {
+                    return self.event("left", Some(id.to_string()), reason, None);
+                }
                 self.longest_label = self.longest_label.max(seconds);
                 // An oracle that failed may not have learned all of what it is.
                 if !matches!(answer, Answer::Failed(_)) {
                     self.check_fingerprint(fingerprint)?;
                 }
-                self.replied(id, answer, seconds)
+                self.replied(id, answer, seconds)?;
+                remove(spent);
+                Ok(())
             }
         }
     }
@@ -161,6 +180,7 @@ impl Driver {
                 id,
                 answer,
                 fingerprint,
+                spent,
                 ..
             }) = happening
             else {
@@ -169,7 +189,7 @@ impl Driver {
             let (reply, reason) = match answer {
                 Answer::Labels(labels) => (Reply::Labels(labels), String::new()),
                 Answer::Unphysical(reason) => (Reply::Unphysical, reason),
-                Answer::Failed(_) => continue,
+                Answer::Failed(_) | Answer::Left(_) => continue,
             };
             let recorded = match self.chains.get(id.chain as usize).map(|chain| &chain.activity) {
                 Some(Activity::Waiting { id: step, .. }) if !id.bootstrap => self.recorded(step.phase),
@@ -177,7 +197,9 @@ impl Driver {
             };
             if recorded && fingerprint == self.header.fingerprint {
                 // The error that ends the run is the one to tell of.
-                let _ = self.store.record_reply(id, &reply, &reason);
+                if self.store.record_reply(id, &reply, &reason).is_ok() {
+                    remove(spent);
+                }
             }
         }
     }
@@ -230,6 +252,7 @@ impl Driver {
                 self.event("unphysical", Some(id.to_string()), reason.clone(), None)?;
                 (Reply::Unphysical, reason)
             }
+            Answer::Left(_) => return Ok(()),
             Answer::Failed(error) => {
                 self.event("failure", Some(id.to_string()), error.to_string(), Some(seconds))?;
                 self.last_failure = Some(error);

@@ -383,6 +383,9 @@ impl Driver {
             if stopping.is_none() {
                 stopping = self.stop_reason();
                 self.stopping = stopping.is_some();
+                if let (true, Some(pool)) = (self.stopping, &self.pool) {
+                    pool.leave();
+                }
                 self.pump(stopping.is_some())?;
             }
             if self.bootstrapped && self.chains.iter().all(|chain| chain.finished) && self.in_flight == 0 {
@@ -418,6 +421,10 @@ impl Driver {
         if self.stop.file_due() && self.directory.stop_request().exists() {
             let _ = std::fs::remove_file(self.directory.stop_request());
             return Some("`slmc stop` asked for it".to_owned());
+        }
+        // Labels that no worker can have begun in vain were not begun; what is still under way now may take much longer.
+        if self.plan.time_limit.is_some_and(|limit| self.begun.elapsed() >= limit) {
+            return Some("the time limit is over".to_owned());
         }
         None
     }
