@@ -15,6 +15,10 @@ pub const LABELS: &str = "{labels}";
 
 /// The file of labels of the run that a frozen network's folder belongs to.
 pub fn labels_beside(potential: &str) -> String {
+    // The page shows settings as they are asked for.
+    if potential == POTENTIAL {
+        return LABELS.to_owned();
+    }
     let run = Path::new(potential).parent().and_then(Path::parent);
     run.map_or(String::new(), |run| {
         RunDirectory::new(run).labels_xyz().to_string_lossy().into_owned()
