@@ -33,7 +33,7 @@ impl Stop {
         std::fs::write(&path, b"stop\n")
             .map_err(|error| Failure::new(exit::CANNOT_WRITE, format!("cannot write {}: {error}", path.display())))?;
         say(&format!(
-            "asked the driver of {} to stop; it ends when the labels under way are there",
+            "asked the driver of {} to stop; it ends when the labels under way are there (batch jobs are not waited for)",
             self.directory.display()
         ));
         Ok(0)

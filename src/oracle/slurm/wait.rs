@@ -49,6 +49,10 @@ impl Slurm {
             let who = id.map_or("the Slurm job".to_owned(), |id| format!("Slurm job {id}"));
             if job.is_left() {
                 if self.config.keep_jobs && job.may_be_taken_over() {
+                    job.tell(Note::new(
+                        "warning",
+                        format!("{who} is left in the queue, to be taken over"),
+                    ));
                     return Err(SlurmError::Left(format!("{who} is left in the queue")));
                 }
                 give_up(folder, id, "the run was stopped");
@@ -62,14 +66,14 @@ impl Slurm {
                         stuck = reason;
                     }
                 }
-                Sight::Ended { word, since } if since > delay => {
+                Sight::Ended { word, since } if since > if leaves_word(&word) { delay } else { delay / 10 } => {
                     // Its files had their time.
                     if ended(folder).is_none() {
                         give_up(folder, None, &format!("the job ended: {word}"));
                         return Err(SlurmError::Transient(unanswered(folder, &who, &word)));
                     }
                 }
-                Sight::Missing { since } if since > delay => {
+                Sight::Missing { since } if since >= delay => {
                     if ended(folder).is_none() {
                         let begun = !take_claim(folder);
                         give_up(folder, id, "the job is not in the queue");
@@ -94,6 +98,11 @@ impl Slurm {
     }
 }
 
+/// Whether a job that ended so came to its own end, and left the program's exit code.
+fn leaves_word(word: &str) -> bool {
+    ["COMPLETED", "FAILED"].contains(&word)
+}
+
 /// What there is to say of a job that ended without leaving the program's exit code.
 fn unanswered(folder: &Path, who: &str, word: &str) -> String {
     let why = match word {
@@ -116,7 +125,7 @@ fn unanswered(folder: &Path, who: &str, word: &str) -> String {
 /// Makes sure that no job computes in a folder from now on, as far as that can be, and that nobody looks there again.
 pub(super) fn give_up(folder: &Path, id: Option<u64>, reason: &str) {
     take_claim(folder);
-    if let Some(id) = id {
+    if let Some(id) = id.or_else(|| claimed_by(folder)) {
         // Where it is over already, there is nothing to cancel.
         let _ = tool::run("scancel", &[id.to_string()], LONGEST_COMMAND);
     }

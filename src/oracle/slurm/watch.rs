@@ -21,9 +21,11 @@ struct Watched {
     /// Answers to questions asked before are about a queue it was not in yet.
     since: Instant,
     state: Option<JobState>,
-    /// When it was first seen to have ended, or first missed.
-    changed: Option<Instant>,
+    /// When it was first seen to have ended.
+    ended: Option<Instant>,
+    /// How often it was missed in a row, and when first and last.
     misses: usize,
+    missed: Option<(Instant, Instant)>,
 }
 
 /// What the workers of a run share.
@@ -86,19 +88,24 @@ impl Watched {
             id,
             since: Instant::now(),
             state: None,
-            changed: None,
+            ended: None,
             misses: 0,
+            missed: None,
         }
     }
 
     fn sight(&self) -> Sight {
-        let since = self.changed.map_or(Duration::ZERO, |changed| changed.elapsed());
         match &self.state {
             Some(JobState::Ended(word)) => Sight::Ended {
                 word: word.clone(),
-                since,
+                since: self.ended.map_or(Duration::ZERO, |ended| ended.elapsed()),
             },
-            _ if self.misses >= MISSES => Sight::Missing { since },
+            // From question to question: nothing is known of the time since the last one.
+            _ if self.misses >= MISSES => Sight::Missing {
+                since: self
+                    .missed
+                    .map_or(Duration::ZERO, |(first, last)| last.duration_since(first)),
+            },
             Some(JobState::Pending(reason)) => Sight::Pending(reason.clone()),
             Some(JobState::UnderWay) => Sight::UnderWay,
             None => Sight::Unknown,
@@ -112,21 +119,19 @@ impl Watched {
         }
         match state {
             Some(state) => {
-                let over = matches!(state, JobState::Ended(_));
-                let was_over = matches!(self.state, Some(JobState::Ended(_)));
-                if !over {
-                    self.changed = None;
-                } else if !was_over {
-                    self.changed = Some(asked);
-                }
-                self.misses = 0;
+                self.ended = match state {
+                    JobState::Ended(_) => self.ended.or(Some(asked)),
+                    JobState::Pending(_) | JobState::UnderWay => None,
+                };
+                (self.misses, self.missed) = (0, None);
                 self.state = Some(state.clone());
             }
             // Slurm forgets jobs some minutes after their end: what was seen to have ended stays so.
             None if matches!(self.state, Some(JobState::Ended(_))) => {}
             None => {
                 self.misses += 1;
-                self.changed.get_or_insert(asked);
+                let first = self.missed.map_or(asked, |(first, _)| first);
+                self.missed = Some((first, asked));
             }
         }
     }
@@ -320,8 +325,13 @@ mod tests {
         watched.see(Some(&JobState::UnderWay), now);
         watched.see(None, now);
         assert_eq!(watched.sight(), Sight::UnderWay);
-        watched.see(None, now);
-        assert!(matches!(watched.sight(), Sight::Missing { .. }));
+        watched.see(None, now + Duration::from_secs(7));
+        assert_eq!(
+            watched.sight(),
+            Sight::Missing {
+                since: Duration::from_secs(7)
+            }
+        );
         watched.see(Some(&JobState::Ended("TIMEOUT".to_owned())), now);
         watched.see(None, now);
         watched.see(None, now);
