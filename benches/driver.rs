@@ -58,6 +58,8 @@ fn plan(start: &Structure, chains: usize, steps: u64, cheap_oracle: bool) -> Pla
             groups: Arc::default(),
             seed: 1,
         },
+        ladder: None,
+        first_stage: None,
         kernel: Kernel::Slhmc,
         trajectory: TrajectoryPlan {
             time_step: 1e-3,

@@ -22,6 +22,12 @@ pub enum Purpose {
     Langevin = 5,
     /// Starting structures and velocities.
     Start = 6,
+    /// The acceptance uniform of a replica exchange.
+    Exchange = 7,
+    /// Which neighbours try to exchange.
+    ExchangePairs = 8,
+    /// The acceptance uniform of the first of two stages.
+    FirstStage = 9,
 }
 
 fn mix(mut z: u64) -> u64 {

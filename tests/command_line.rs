@@ -9,12 +9,13 @@ use std::process::Command;
 use harness::{einstein, expect, repository, run, silicon, slmc, text};
 use serde_json::Value;
 
-const EMBEDDED: [(&str, &str); 5] = [
+const EMBEDDED: [(&str, &str); 6] = [
     ("einstein", "examples/einstein/einstein.xyz"),
     ("lennard-jones", "examples/argon/argon.xyz"),
     ("stillinger-weber", "examples/silicon/silicon.xyz"),
     ("vashishta", "examples/quartz/quartz.xyz"),
     ("asymmetric", "examples/einstein/einstein.xyz"),
+    ("double-well", "examples/einstein/einstein.xyz"),
 ];
 
 fn json(text: &str) -> Value {

@@ -4,7 +4,7 @@ mod harness;
 
 use std::path::Path;
 
-use harness::{assert_same_decisions, einstein, full, silicon, slmc, text};
+use harness::{assert_same_decisions, einstein, einstein_ladder, full, silicon, silicon_ladder, slmc, text};
 
 fn at(config: &Path, out: &Path, threads: usize, workers: usize) {
     let workers = format!("pool.workers={workers}");
@@ -60,6 +60,25 @@ fn adaptation_with_a_mass_matrix_is_the_same() {
 fn a_given_surface_is_the_same() {
     let folder = tempfile::tempdir().unwrap();
     same_everywhere(&einstein(folder.path()), folder.path());
+}
+
+#[test]
+fn a_ladder_is_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    same_everywhere(&einstein_ladder(folder.path()), folder.path());
+    let folder = tempfile::tempdir().unwrap();
+    same_everywhere(&silicon_ladder(folder.path(), 1), folder.path());
+}
+
+#[test]
+fn two_stages_are_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = einstein(folder.path());
+    let cheap =
+        "[delayed-acceptance]\nworkers = 2\n[delayed-acceptance.oracle.einstein]\nforce-constant = \"1.15 eV/Å²\"\n";
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text + cheap).unwrap();
+    same_everywhere(&config, folder.path());
 }
 
 #[test]

@@ -138,6 +138,48 @@ fn einstein_is_exact_with_wrong_proposals() {
 }
 
 #[test]
+fn tempering_finds_the_populations_that_a_chain_alone_does_not() {
+    let exact = {
+        let frames = slmc::formats::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tempering/wells.xyz"));
+        let start = frames.expect("the example's structure").remove(0).structure;
+        let wells =
+            slmc::oracle::analytic::DoubleWell::new(&slmc::oracle::analytic::DoubleWellConfig::default(), &start);
+        let temperature = slmc::units::Temperature::new(300.0);
+        wells.expect("good parameters").exact_averages(temperature).0.mean
+    };
+    let energy = |name: &str, settings: &[&str]| {
+        let analysis = run(name, settings);
+        let of = |key: &str| analysis.pointer(key).and_then(serde_json::Value::as_f64);
+        let found = of("/potential_energy/mean").unwrap();
+        let off = (found - exact) / of("/potential_energy/mcse").unwrap();
+        (
+            off,
+            of("/exchange/round_trips"),
+            of("/potential_energy/ess_bulk").unwrap(),
+        )
+    };
+    let (off, trips, effective) = energy("tempering", &["sampling.steps=4000", "sampling.discard=500"]);
+    println!("ladder: {off:+.1} standard errors off, {trips:?} round trips, {effective:.0} effective samples");
+    assert!(off.abs() < 5.0 && effective > 200.0, "{off:+.1}, {effective}");
+    assert!(trips.is_some_and(|trips| trips >= 10.0), "{trips:?}");
+    let alone = ["sampling.steps=4000", "sampling.discard=500", "exchange.every=1000000"];
+    let (off, _, _) = energy("tempering", &alone);
+    println!("chains alone: {off:+.1} standard errors off");
+    assert!(off.abs() > 5.0, "chains alone come out right: {off:+.1}");
+}
+
+#[test]
+fn two_oracles_spare_dear_labels() {
+    let analysis = run("multi-fidelity", &["sampling.steps=150", "sampling.discard=10"]);
+    let of = |key: &str| analysis.pointer(key).and_then(serde_json::Value::as_f64);
+    assert_eq!(of("/samples"), Some(280.0));
+    assert_eq!(of("/first_stage/proposals"), Some(280.0));
+    assert!(of("/first_stage/oracle_calls_saved").unwrap() > 40.0, "{analysis}");
+    assert!(of("/first_stage/second_stage_acceptance").unwrap() > 0.9, "{analysis}");
+    assert!(of("/oracle_calls/sampling").unwrap() < 260.0, "{analysis}");
+}
+
+#[test]
 fn silicon_on_density_functional_theory_runs_where_pw_x_is() {
     // Looked for, not started: it leaves files where it runs.
     let there = std::env::var_os("PATH")

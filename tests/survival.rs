@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use harness::{
-    argon_at_constant_pressure, assert_same_decisions, einstein, expect, full, labels, lines, silicon,
-    silicon_at_constant_pressure, start, text, wait_for,
+    argon_at_constant_pressure, argon_ladder, assert_same_decisions, einstein, einstein_ladder, expect, full, labels,
+    lines, silicon, silicon_at_constant_pressure, silicon_ladder, start, text, wait_for,
 };
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -133,6 +133,107 @@ fn a_lost_mass_matrix_is_named_and_nothing_is_lost() {
     assert!(expect(65, &resume).1.contains("masses.json"));
     std::fs::write(&file, text).unwrap();
     expect(0, &resume);
+}
+
+#[test]
+fn killed_between_exchanges() {
+    survives("ladder", einstein_ladder, &[], 5);
+    survives("ladder, npt", argon_ladder, &[], 4);
+    let on_the_oracle = ["--set", "sampling.kernel=\"hmc\"", "--set", "sampling.steps=40"];
+    survives("ladder, hmc", einstein_ladder, &on_the_oracle, 3);
+    survives("ladder, learning", |folder| silicon_ladder(folder, 1), &[], 4);
+}
+
+#[test]
+fn killed_between_two_stages() {
+    let cheap = [
+        "--set",
+        "delayed-acceptance.oracle.einstein.force-constant=\"1.15 eV/Å²\"",
+    ];
+    survives("two stages", einstein, &cheap, 4);
+    survives("two stages, ladder", einstein_ladder, &cheap, 3);
+    let cheap = [
+        "--set",
+        "delayed-acceptance.oracle.lennard-jones={cutoff=\"6 Å\",epsilon=\"10.6 meV\"}",
+    ];
+    survives("two stages, npt", argon_at_constant_pressure, &cheap, 3);
+    let cheap = ["--set", "delayed-acceptance.oracle.stillinger-weber.epsilon=\"2.1 eV\""];
+    survives("two stages, learning", |folder| silicon(folder, 2, 1), &cheap, 3);
+}
+
+/// Both oracles are dear: each label of each is bought once.
+#[test]
+fn neither_of_two_oracles_is_asked_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = counted(folder.path());
+    let text_of = std::fs::read_to_string(&config).unwrap();
+    let oracle = text_of
+        .split("[oracle.ipi]")
+        .nth(1)
+        .unwrap()
+        .split("[proposal")
+        .next()
+        .unwrap();
+    let (count, first) = (folder.path().join("count"), folder.path().join("first"));
+    let cheaper = oracle.replace(text(&count), text(&first));
+    std::fs::write(
+        &config,
+        format!("{text_of}[delayed-acceptance]\nworkers = 2\n[delayed-acceptance.oracle.ipi]{cheaper}"),
+    )
+    .unwrap();
+    let (whole, seconds) = undisturbed(folder.path(), &config, &[]);
+    let needed = [lines(&count), lines(&first)];
+    assert_eq!(labels(&whole).len(), needed[0], "each label is journalled");
+    assert_eq!(
+        lines(&whole.join("labels/first-stage.jsonl")),
+        2 * needed[1],
+        "and those of the first stage"
+    );
+    // 25 steps of three chains: the first stage sees every proposal and each start, the dear oracle what passed and one start.
+    assert_eq!(needed[1], 78);
+    assert!(needed[0] < 70, "{needed:?}");
+    for file in [&count, &first] {
+        std::fs::remove_file(file).unwrap();
+    }
+    let (again, hits) = killed(folder.path(), &config, &[], if full() { 50 } else { 4 }, seconds, 1);
+    assert_same_decisions(&whole, &again);
+    assert_eq!(labels(&whole), labels(&again));
+    for (file, needed) in [(&count, needed[0]), (&first, needed[1])] {
+        let bought = lines(file);
+        assert!(
+            bought >= needed && bought <= needed + 2 * hits,
+            "{bought} labels computed, {needed} needed, {hits} kills"
+        );
+    }
+}
+
+/// A ladder that is thawed has rounds that begin anew, and goes on the same.
+#[test]
+fn a_ladder_learns_again_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = silicon_ladder(folder.path(), 0);
+    let run = |name: &str| folder.path().join(name);
+    for name in ["once", "again"] {
+        let out = run(name);
+        expect(0, &["run", text(&config), "--out", text(&out), "--quiet"]);
+        let more = ["--set", "learning.stop-after=180", "--set", "max-labels=190"];
+        let mut arguments = vec!["resume", text(&out), "--relearn", "--quiet"];
+        arguments.extend(more);
+        if name == "again" {
+            let mut child = start(&arguments);
+            std::thread::sleep(Duration::from_millis(400));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            arguments = vec!["resume", text(&out), "--quiet"];
+            let journal = std::fs::read_to_string(out.join("learning.jsonl")).unwrap();
+            if !journal.contains("relearn") {
+                arguments = vec!["resume", text(&out), "--relearn", "--quiet"];
+                arguments.extend(more);
+            }
+        }
+        expect(0, &arguments);
+    }
+    assert_same_decisions(&run("once"), &run("again"));
 }
 
 #[test]
@@ -273,7 +374,16 @@ fn counted(folder: &Path) -> PathBuf {
 
 #[test]
 fn no_dear_label_is_bought_twice() {
-    let kernels: &[&[&str]] = &[&[], &["--set", "sampling.kernel=\"hmc\"", "--set", "sampling.steps=5"]];
+    let kernels: &[&[&str]] = &[
+        &[],
+        &["--set", "sampling.kernel=\"hmc\"", "--set", "sampling.steps=5"],
+        &[
+            "--set",
+            "exchange={temperatures=[\"300 K\",\"400 K\"]}",
+            "--set",
+            "sampling.steps=10",
+        ],
+    ];
     for settings in kernels {
         let folder = tempfile::tempdir().unwrap();
         let config = counted(folder.path());

@@ -5,6 +5,7 @@ pub mod advice;
 pub mod calibration;
 pub mod chains;
 pub mod displacement;
+pub mod exchange;
 pub mod observable;
 pub mod plot;
 pub mod radial;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -11,6 +11,7 @@ use crate::analysis::advice;
 use crate::analysis::chains::chains_csv;
 use crate::observe::columns::{Column, ColumnError};
 use crate::observe::report::{report, with_error};
+use crate::run::replicas::{Tempering, name};
 use crate::run::results::{Analysis, Results};
 
 /// What `--html` without a file stands for.
@@ -25,6 +26,9 @@ pub struct Analyze {
     /// Analyse any numbers instead: a CSV file with one column a chain.
     #[arg(long, value_name = "FILE", conflicts_with = "directory")]
     chains: Option<PathBuf>,
+    /// The rung of a ladder of replica exchange, from 0; that of the ensemble's own temperature otherwise.
+    #[arg(long, value_name = "K", conflicts_with = "chains")]
+    rung: Option<usize>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -61,7 +65,7 @@ impl Analyze {
         let Some(directory) = &self.directory else {
             return Err(Failure::new(exit::USAGE, "give a run directory, or --chains FILE"));
         };
-        let results = Results::read(directory).map_err(|error| Failure::from_error(exit::DATA, &error))?;
+        let results = results_at(directory, self.rung)?;
         let mut columns = Vec::new();
         for argument in &self.column {
             columns.push(Column::from_table(argument, &results).map_err(|error| column_failure(&error))?);
@@ -100,6 +104,19 @@ impl Analyze {
             say(&text);
         }
         Ok(0)
+    }
+}
+
+/// The results of one rung of a run; the first one if none is asked for.
+pub(super) fn results_at(directory: &Path, rung: Option<usize>) -> Result<Results, Failure> {
+    let results = Results::read(directory).map_err(|error| Failure::from_error(exit::DATA, &error))?;
+    let rungs = results.rungs.len();
+    match rung.filter(|rung| *rung >= rungs) {
+        Some(rung) => Err(Failure::new(
+            exit::USAGE,
+            format!("there is no rung {rung}: the run has {rungs}, counted from 0"),
+        )),
+        None => Ok(results.at_rung(rung.unwrap_or(0))),
     }
 }
 
@@ -180,6 +197,9 @@ pub(super) fn table(results: &Results, analysis: &Analysis) -> String {
         let moves: Vec<String> = moves.collect();
         text.push_str(&format!("inner moves        accepted: {}\n", moves.join(", ")));
     }
+    if let Some(tempering) = &results.tempering {
+        text.push_str(&ladder_table(tempering, results.config.ensemble.npt.is_some()));
+    }
     if let Some(reason) = &analysis.reason {
         text.push_str(&format!("trajectory         {reason}\n"));
     }
@@ -188,6 +208,42 @@ pub(super) fn table(results: &Results, analysis: &Analysis) -> String {
     }
     text.push('\n');
     text.push_str(&advice::table(&analysis.lines));
+    text
+}
+
+/// Averages on each rung and what passes between them.
+fn ladder_table(tempering: &Tempering, with_pressure: bool) -> String {
+    let mut text = String::from("replica exchange\n");
+    let names: Vec<String> = tempering
+        .rungs
+        .iter()
+        .map(|own| name(&own.rung, with_pressure))
+        .collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    for (index, (own, name)) in tempering.rungs.iter().zip(&names).enumerate() {
+        let pair = tempering.pairs.get(index).filter(|pair| pair.attempts > 0);
+        let rate = pair.map_or(String::new(), |pair| {
+            format!(", traded with the next at a rate of {:.2}", pair.rate)
+        });
+        text.push_str(&format!(
+            "  {name:>width$}  U {} eV, {:.0} effective samples, acceptance {:.2}{rate}\n",
+            with_error(own.energy.mean, own.energy.mcse),
+            own.energy.ess_bulk,
+            own.acceptance,
+        ));
+    }
+    let time = tempering
+        .round_trip_time
+        .map_or(String::new(), |time| format!(", one each {time:.0} steps of a walker"));
+    let expected = if tempering.expected_round_trips.is_finite() {
+        format!("; {:.0} to be expected from the rates", tempering.expected_round_trips)
+    } else {
+        "; no exchange was tried".to_owned()
+    };
+    text.push_str(&format!(
+        "  round trips        {}{time}{expected}\n",
+        tempering.round_trips
+    ));
     text
 }
 

@@ -119,7 +119,9 @@ fn example(oracle: &str) -> (&'static str, Frame) {
         "lennard-jones" => ("argon.xyz", include_str!("../../examples/argon/argon.xyz")),
         "vashishta" => ("quartz.xyz", include_str!("../../examples/quartz/quartz.xyz")),
         "cp2k" | "ase" => ("quartz.xyz", include_str!("../../examples/quartz-dft/quartz.xyz")),
-        "einstein" | "asymmetric" => ("crystal.xyz", include_str!("../../examples/einstein/einstein.xyz")),
+        "einstein" | "asymmetric" | "double-well" => {
+            ("crystal.xyz", include_str!("../../examples/einstein/einstein.xyz"))
+        }
         "espresso" => ("silicon.xyz", include_str!("../../examples/silicon-dft/silicon.xyz")),
         _ => ("silicon.xyz", include_str!("../../examples/silicon/silicon.xyz")),
     };

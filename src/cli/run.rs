@@ -11,7 +11,6 @@ use crate::formats::Frame;
 use crate::formats::xyz::Precision;
 use crate::observe::progress;
 use crate::run::plan::Plan;
-use crate::run::results::Results;
 use crate::run::{Driver, Finish, RunDirectory, RunError, RunLock};
 use crate::units;
 
@@ -120,7 +119,7 @@ pub(super) fn drive(
 
 /// Writes report.json, report.html and the figures, and prints the table.
 fn report(root: &Path, verbosity: Verbosity, reason: &str) -> Result<(), Failure> {
-    let results = Results::read(root).map_err(|error| Failure::from_error(exit::DATA, &error))?;
+    let results = super::analyze::results_at(root, None)?;
     let analysis = results.analysis();
     let report = crate::observe::report::report(root, &results, &analysis, &[]);
     let text = serde_json::to_string_pretty(&analysis.json).unwrap_or_default();

@@ -7,7 +7,6 @@ use clap::Args;
 use super::{Failure, Verbosity, cannot_write, exit, say};
 use crate::observe::export::quoted;
 use crate::run::directory::replace;
-use crate::run::results::Results;
 use crate::study::{
     Job, JobState, Specification, StudyError, VariantSummary, jobs, measure, page, phase_rows, plots, rows_header,
     run_jobs, table,
@@ -97,8 +96,7 @@ impl Study {
             let variant = &study.variants[job.variant];
             match state {
                 JobState::Done => {
-                    let results =
-                        Results::read(&job.directory).map_err(|error| Failure::from_error(exit::DATA, &error))?;
+                    let results = crate::cli::analyze::results_at(&job.directory, None)?;
                     let measured = measure(&results, study.oracle_seconds, study.step_seconds);
                     let x = variant.x.map_or(String::new(), |x| x.to_string());
                     let prefix = format!("{},{},{x},{}", variant.name, quoted(&variant.group), job.seed);

@@ -43,6 +43,7 @@ pub(super) fn given_proposal(
         section.stillinger_weber.map(AnalyticConfig::StillingerWeber),
         section.vashishta.map(AnalyticConfig::Vashishta),
         section.asymmetric.map(AnalyticConfig::Asymmetric),
+        section.double_well.map(AnalyticConfig::DoubleWell),
     ]
     .into_iter()
     .flatten()

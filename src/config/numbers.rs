@@ -79,6 +79,7 @@ pub(super) fn check_numbers(config: &Config, check: &mut Checker<'_>) {
     if let KernelConfig::Langevin(langevin) = &sampling.kernel {
         check.positive("sampling.kernel.langevin.friction", langevin.friction.value());
     }
+    super::exchange::check_exchange(config, check);
     if config.max_labels == Some(0) {
         check.complain("max-labels", "no label may be spent", "raise it, or leave it out");
     }

@@ -7,6 +7,7 @@ use super::parse::{Complaint, nearest};
 use super::schema::OracleConfig;
 use crate::oracle::analytic::{AnalyticConfig, AnalyticOracle, build};
 use crate::oracle::command::{self, CommandConfig};
+use crate::oracle::electrons::{self, FermiDirac};
 use crate::oracle::ipi::{
     AseConfig, Cp2kConfig, EspressoConfig, IpiConfig, LammpsConfig, Mode, open, open_ase, open_cp2k, open_espresso,
     open_lammps,
@@ -43,12 +44,13 @@ pub enum OracleChoice {
 
 impl OracleChoice {
     /// All names, as `[oracle.NAME]` and `--oracle NAME` have them.
-    pub const NAMES: [&str; 13] = [
+    pub const NAMES: [&str; 14] = [
         "einstein",
         "lennard-jones",
         "stillinger-weber",
         "vashishta",
         "asymmetric",
+        "double-well",
         "espresso",
         "cp2k",
         "lammps",
@@ -141,6 +143,7 @@ impl OracleChoice {
             Self::Analytic(AnalyticConfig::StillingerWeber(config)) => section.stillinger_weber = Some(config),
             Self::Analytic(AnalyticConfig::Vashishta(config)) => section.vashishta = Some(config),
             Self::Analytic(AnalyticConfig::Asymmetric(config)) => section.asymmetric = Some(config),
+            Self::Analytic(AnalyticConfig::DoubleWell(config)) => section.double_well = Some(config),
             Self::Espresso(config) => section.espresso = Some(config),
             Self::Cp2k(config) => section.cp2k = Some(config),
             Self::Lammps(config) => section.lammps = Some(config),
@@ -151,6 +154,16 @@ impl OracleChoice {
             Self::Vasp(config) => section.vasp = Some(config),
         }
         section
+    }
+
+    /// The temperature of its electrons, where its recipe occupies their states by it.
+    pub(super) fn electrons(&self, folder: &Path) -> Option<FermiDirac> {
+        match self {
+            Self::Vasp(config) => electrons::of_vasp(config, folder),
+            Self::Espresso(config) => electrons::of_espresso(config, folder),
+            Self::Cp2k(config) => electrons::of_cp2k(config, folder),
+            _ => None,
+        }
     }
 
     /// Whether shifting all atoms together leaves its energy alone.
@@ -212,6 +225,7 @@ fn tables(section: &OracleConfig) -> Vec<OracleChoice> {
         section.stillinger_weber.map(AnalyticConfig::StillingerWeber),
         section.vashishta.map(AnalyticConfig::Vashishta),
         section.asymmetric.map(AnalyticConfig::Asymmetric),
+        section.double_well.map(AnalyticConfig::DoubleWell),
     ];
     analytic
         .into_iter()

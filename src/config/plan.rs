@@ -92,6 +92,8 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         }
     }
 
+    super::exchange::check_electrons(&config, &choice, around.folder, &mut check, &mut warnings);
+    let cheaper = super::delayed::first_stage(&config, &choice, first, around.folder, &mut check, &mut warnings);
     if let Err(problem) = choice.batch_jobs(around.folder) {
         let place = format!("oracle.{}.slurm", choice.name());
         check.complain(&place, problem, "see docs/cluster.md");
@@ -140,6 +142,14 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
     config.proposal.potential = config.proposal.potential.as_deref().map(absolute);
     config.bootstrap.data = config.bootstrap.data.iter().map(|name| absolute(name)).collect();
     anchor_recipe(&mut config.oracle, around.folder, absolute);
+    if let (Some(section), Some(cheaper)) = (&mut config.delayed_acceptance, &cheaper) {
+        section.oracle = cheaper.section();
+        anchor_recipe(&mut section.oracle, around.folder, absolute);
+    }
+    let cheaper = config
+        .delayed_acceptance
+        .as_ref()
+        .and_then(|section| select_oracle(&section.oracle, None).ok());
 
     let plan = assemble(
         &config,
@@ -152,6 +162,7 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
             groups,
             invariant,
             learned,
+            cheaper,
             folder: around.folder.to_owned(),
             run: around.run.to_owned(),
             time_limit: around.time_limit,
@@ -173,6 +184,7 @@ struct Settings {
     groups: Groups,
     invariant: bool,
     learned: bool,
+    cheaper: Option<OracleChoice>,
     folder: PathBuf,
     run: PathBuf,
     time_limit: Option<Duration>,
@@ -187,6 +199,12 @@ fn assemble(
     (data, data_digests): (Vec<Arc<LabelledStructure>>, BTreeSet<String>),
 ) -> Plan {
     let first = &starts[0];
+    let ladder = config.ladder();
+    let hottest = ladder
+        .iter()
+        .flat_map(|ladder| &ladder.rungs)
+        .map(|rung| rung.thermal_energy)
+        .fold(settings.thermal_energy, f64::max);
     let trajectory = TrajectoryPlan {
         time_step: settings.time_step,
         steps: config.trajectory.steps,
@@ -199,9 +217,9 @@ fn assemble(
         band: config
             .trajectory
             .divergence
-            .map_or((100.0 * settings.thermal_energy).max(1.0), crate::units::Energy::value),
+            .map_or((100.0 * hottest).max(1.0), crate::units::Energy::value),
     };
-    let chains = config.sampling.chains;
+    let chains = config.chain_count();
     let proposal = match given {
         Some(potential) => ProposalSource::Fixed(potential),
         None if settings.learned => {
@@ -256,6 +274,7 @@ fn assemble(
             seed: config.sampling.seed,
             groups: Arc::new(settings.groups),
         },
+        ladder,
         kernel: settings.kernel,
         trajectory,
         proposal,
@@ -267,6 +286,9 @@ fn assemble(
             max_unphysical: config.pool.max_unphysical,
         },
         open_oracle: open_oracle(choice, first, &settings.folder, &settings.run.join("jobs")),
+        first_stage: settings
+            .cheaper
+            .and_then(|cheaper| super::delayed::plan(config, &cheaper, first, &settings.folder, &settings.run)),
         workers: config.pool.workers,
         retries: config.pool.retries,
         retire_after: config.pool.retire_after,

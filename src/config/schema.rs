@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::delayed::DelayedAcceptanceConfig;
+use super::exchange::ExchangeConfig;
 use super::kernels::{LocalConfig, NestedConfig};
 use crate::descriptor::DescriptorConfig;
 use crate::network::NetworkConfig;
 use crate::oracle::analytic::{
-    AsymmetricConfig, EinsteinConfig, LennardJonesConfig, StillingerWeberConfig, VashishtaConfig,
+    AsymmetricConfig, DoubleWellConfig, EinsteinConfig, LennardJonesConfig, StillingerWeberConfig, VashishtaConfig,
 };
 use crate::oracle::command::CommandConfig;
 use crate::oracle::ipi::{AseConfig, Cp2kConfig, EspressoConfig, IpiConfig, LammpsConfig};
@@ -29,10 +31,16 @@ pub struct Config {
     pub structure: StructureConfig,
     /// What is sampled.
     pub ensemble: EnsembleConfig,
+    /// Chains at several temperatures or pressures that trade their states.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<ExchangeConfig>,
     /// How trajectories are run.
     pub trajectory: TrajectoryConfig,
     /// The exact surfaces that may be chosen with `--oracle`; with one table it is chosen.
     pub oracle: OracleConfig,
+    /// A cheaper oracle that decides first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delayed_acceptance: Option<DelayedAcceptanceConfig>,
     /// The workers that label.
     pub pool: PoolConfig,
     /// Labels before there is a network.
@@ -292,6 +300,9 @@ pub struct OracleConfig {
     /// Independent skewed wells: exactly known answers, embedded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asymmetric: Option<AsymmetricConfig>,
+    /// Independent double wells: exactly known answers behind barriers, embedded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub double_well: Option<DoubleWellConfig>,
     /// Quantum ESPRESSO's pw.x, behind an i-PI socket or run once for each label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub espresso: Option<EspressoConfig>,
@@ -419,6 +430,9 @@ pub struct ProposalConfig {
     /// Propose on skewed wells with their own parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asymmetric: Option<AsymmetricConfig>,
+    /// Propose on double wells with their own parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub double_well: Option<DoubleWellConfig>,
     /// Adds this fraction of ẑ × F to the given surface's forces, so that they derive from no energy. The ensemble stays exact;
     /// a demonstration and a test. 0 for none.
     pub swirl: f64,

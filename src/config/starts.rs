@@ -34,7 +34,7 @@ pub(super) fn read_starts(config: &Config, folder: &Path, check: &mut Checker<'_
     };
     let before = check.complaints.len();
     let mut structures: Vec<Structure> = Vec::new();
-    let chains = config.sampling.chains.clamp(1, super::numbers::MOST_CHAINS);
+    let chains = config.chain_count().clamp(1, super::numbers::MOST_CHAINS);
     for chain in 0..chains {
         let frame = if config.structure.start_from_frames {
             chain % frames.len()

@@ -54,10 +54,11 @@ pub fn template(oracle: &str, structure: &str) -> String {
         "lennard-jones" => ("[oracle.lennard-jones]\n", "5 fs", 2),
         "einstein" => ("[oracle.einstein]\n", "2 fs", 2),
         "asymmetric" => ("[oracle.asymmetric]\n", "2 fs", 2),
+        "double-well" => ("[oracle.double-well]\n", "2 fs", 2),
         _ => ("[oracle.vashishta]\n", "1 fs", 2),
     };
     let proposal = match oracle {
-        // No translation-invariant network can represent these two; they are here to show exactness.
+        // No translation-invariant network can represent these; they are here to show exactness.
         "einstein" => {
             "# A network cannot represent fixed sites, so proposals run on a surface that is wrong on purpose.\n\
              [proposal.einstein]\nforce-constant = \"4 eV/Å²\"\n\n"
@@ -65,6 +66,10 @@ pub fn template(oracle: &str, structure: &str) -> String {
         "asymmetric" => {
             "# A network cannot represent fixed sites, so proposals run on a surface that is wrong on purpose.\n\
              [proposal.einstein]\nforce-constant = \"1 eV/Å²\"\n\n"
+        }
+        "double-well" => {
+            "# A network cannot represent fixed sites, so proposals run on a surface that is wrong on purpose.\n\
+             [proposal.double-well]\nbarrier = \"0.29 eV\"\n\n"
         }
         _ => "",
     };

@@ -169,7 +169,7 @@ impl Column {
         let mut chains = Vec::new();
         let mut every = 1;
         for (index, (_, kept)) in results.kept().iter().enumerate() {
-            let path = directory.trajectory(index);
+            let path = directory.trajectory(results.first_chain + index);
             let first = kept.first().map_or(u64::MAX, |decision| decision.step);
             let mut values = Vec::new();
             let mut last = None;

@@ -4,6 +4,7 @@ pub mod analytic;
 pub mod cold;
 pub mod command;
 pub mod cp2k;
+pub mod electrons;
 pub mod espresso;
 pub mod file_mode;
 pub mod ipi;

@@ -1,13 +1,13 @@
 //! One chain as the driver holds it: where it stands, what its journal still has to replay, what it is doing.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::linear::{Mat3, Vec3};
 use crate::potential::Labels;
 use crate::run::journal::Journal;
 use crate::run::records::ChainRecord;
-use crate::sampling::{Decision, Outcome, Phase, State, StepId, Task};
+use crate::sampling::{Decision, Exchange, OracleId, Outcome, Phase, State, StepId, Task};
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
@@ -23,6 +23,8 @@ pub enum Activity {
     Proposing(StepId),
     /// A label is under way.
     Waiting {
+        /// Which oracle was asked.
+        oracle: OracleId,
         /// The step.
         id: StepId,
         /// The number of the label within the step.
@@ -47,6 +49,15 @@ pub struct Anchor {
     pub forces: Option<Vec<Vec3>>,
 }
 
+/// An exchange that a chain waits for before it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meeting {
+    /// The round of the block that both must have decided.
+    pub round: u64,
+    /// The other chain.
+    pub partner: usize,
+}
+
 /// A chain.
 #[derive(Debug)]
 pub struct Chain {
@@ -58,6 +69,12 @@ pub struct Chain {
     pub journal: Journal<ChainRecord>,
     /// Journalled decisions that have not yet taken effect in this process.
     pub replay: VecDeque<Decision>,
+    /// Journalled exchanges that have not yet taken effect in this process.
+    pub exchanges: VecDeque<Exchange>,
+    /// The exchange it waits for.
+    pub meeting: Option<Meeting>,
+    /// Which walker it holds: the number of the chain that this one's state started in. Oracles with memory follow it.
+    pub walker: usize,
     /// Journalled states by step.
     pub anchors: HashMap<u64, Anchor>,
     /// The last of them.
@@ -83,13 +100,15 @@ pub struct Chain {
 
 impl Chain {
     /// A chain at its start, with what its journal holds.
-    pub fn new(start: Structure, journal: Journal<ChainRecord>, records: Vec<ChainRecord>) -> Self {
+    pub fn new(index: usize, start: Structure, journal: Journal<ChainRecord>, records: Vec<ChainRecord>) -> Self {
         let mut replay = VecDeque::new();
+        let mut exchanges = VecDeque::new();
         let mut anchors = HashMap::new();
         let mut last_anchor = None;
         for record in records {
             match record {
                 ChainRecord::Decision(decision) => replay.push_back(decision),
+                ChainRecord::Exchange(exchange) => exchanges.push_back(exchange),
                 ChainRecord::Anchor {
                     step,
                     positions,
@@ -120,10 +139,14 @@ impl Chain {
                     stress: None,
                 },
                 momenta: None,
+                first_stage: None,
             },
             step: 1,
             journal,
             replay,
+            exchanges,
+            meeting: None,
+            walker: index,
             anchors,
             last_anchor,
             activity: Activity::Idle,
@@ -141,6 +164,32 @@ impl Chain {
     /// The last step its journal held when it was opened.
     pub fn journalled_steps(&self) -> u64 {
         self.journalled
+    }
+
+    /// Block and round of each journalled state up to the last one that may be started from.
+    pub fn anchored_rounds(&self) -> BTreeSet<(usize, u64)> {
+        let last = self.last_anchor.unwrap_or(0);
+        let steps = self.anchors.keys().filter(|step| **step <= last);
+        steps
+            .map(|step| {
+                let block = self.block_ends.iter().filter(|end| *end < step).count();
+                (block, step - self.begin_of(block))
+            })
+            .collect()
+    }
+
+    /// The step of a round of a block.
+    pub fn step_of(&self, (block, round): (usize, u64)) -> u64 {
+        self.begin_of(block) + round
+    }
+
+    /// The last step before a block.
+    fn begin_of(&self, block: usize) -> u64 {
+        block
+            .checked_sub(1)
+            .and_then(|before| self.block_ends.get(before))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Where the trajectory file, whose last frame is of step `written`, lacks a frame (a power cut may take some), the replay

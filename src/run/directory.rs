@@ -38,6 +38,11 @@ impl RunDirectory {
         self.root.join("labels").join("labels.jsonl")
     }
 
+    /// The label store of the oracle of the first of two stages.
+    pub fn first_stage_labels(&self) -> PathBuf {
+        self.root.join("labels").join("first-stage.jsonl")
+    }
+
     /// The journal of a chain's decisions.
     pub fn chain(&self, chain: usize) -> PathBuf {
         self.root.join(format!("chain-{chain}.jsonl"))

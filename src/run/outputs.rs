@@ -93,8 +93,15 @@ impl Outputs {
         append(path, file, &frame)
     }
 
-    /// A frame of the ensemble: the state after a sampling step, repeated where a proposal was rejected.
-    pub fn frame(&mut self, chain: usize, state: &State, decision: &Decision) -> Result<(), RunError> {
+    /// A frame of the ensemble: the state after a sampling step, repeated where a proposal was rejected. `temperature` in K is written where
+    /// chains differ in it.
+    pub fn frame(
+        &mut self,
+        chain: usize,
+        state: &State,
+        decision: &Decision,
+        temperature: Option<f64>,
+    ) -> Result<(), RunError> {
         let Some((path, file, last)) = self.trajectories.get_mut(chain) else {
             return Ok(());
         };
@@ -111,6 +118,9 @@ impl Outputs {
         frame.info.insert("slmc_step".into(), decision.step.to_string());
         if let Some(generation) = decision.generation {
             frame.info.insert("slmc_generation".into(), generation.to_string());
+        }
+        if let Some(temperature) = temperature {
+            frame.info.insert("slmc_temperature".into(), temperature.to_string());
         }
         append(path, file, &frame)?;
         *last = decision.step;

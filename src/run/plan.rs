@@ -8,6 +8,7 @@ use crate::oracle::cold::ColdCheck;
 use crate::oracle::pool::OpenOracle;
 use crate::potential::Potential;
 use crate::run::journal::Durability;
+use crate::run::ladder::LadderPlan;
 use crate::run::learner::Schedule;
 use crate::run::trainer::Fitter;
 use crate::sampling::{Environment, Kernel, TrajectoryPlan, tuning};
@@ -54,6 +55,16 @@ pub struct BootstrapPlan {
     pub data_digests: BTreeSet<String>,
 }
 
+/// The cheaper oracle that decides first while sampling.
+pub struct FirstStagePlan {
+    /// Makes the oracle of a worker.
+    pub open_oracle: OpenOracle,
+    /// Number of workers.
+    pub workers: usize,
+    /// Whether a label is so cheap that it is not stored.
+    pub cheap: bool,
+}
+
 /// When sampling ends.
 #[derive(Clone, Copy, Debug)]
 pub struct SamplingPlan {
@@ -75,8 +86,10 @@ pub struct Plan {
     pub config: String,
     /// Starting structure of each chain.
     pub starts: Vec<Structure>,
-    /// Temperature, masses, seed.
+    /// Temperature, masses, seed; with replica exchange those of the first rung.
     pub environment: Environment,
+    /// Replica exchange: the temperatures and pressures that stand in place of the environment's.
+    pub ladder: Option<LadderPlan>,
     /// The sampler.
     pub kernel: Kernel,
     /// Trajectories before anything is tuned.
@@ -87,6 +100,8 @@ pub struct Plan {
     pub sampling: SamplingPlan,
     /// Makes the oracle of a worker.
     pub open_oracle: OpenOracle,
+    /// The oracle of a first stage, where decisions have two.
+    pub first_stage: Option<FirstStagePlan>,
     /// Number of workers.
     pub workers: usize,
     /// How often a transient failure is tried again.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::linear::{Mat3, Vec3};
 use crate::oracle::Fingerprint;
 use crate::potential::Labels;
-use crate::sampling::{Decision, Proposal, TrajectoryPlan};
+use crate::sampling::{Decision, Exchange, Proposal, TrajectoryPlan};
 
 /// Which label is meant: never reused, the same in every repetition of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,6 +88,8 @@ impl LabelRecord {
 pub enum ChainRecord {
     /// A decided step.
     Decision(Decision),
+    /// An attempt to trade states with another chain after the step before.
+    Exchange(Exchange),
     /// The full state after the step whose decision follows, so that a resume need not go back further.
     Anchor {
         /// The step.
@@ -149,6 +151,9 @@ pub struct Generation {
     pub tuned_at: Option<usize>,
     /// Why the trajectory is as it is, for the report.
     pub reason: String,
+    /// kT of each rung of a placed ladder of replica exchange while the generation is in force, eV.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ladder: Option<Vec<f64>>,
 }
 
 /// What was started: written once, compared on resume.
@@ -161,6 +166,9 @@ pub struct Header {
     pub config: String,
     /// The oracle's fingerprint; absent until the oracle has told it.
     pub fingerprint: Fingerprint,
+    /// The fingerprint of the oracle of the first of two stages.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first_stage: Option<Fingerprint>,
 }
 
 /// One line of the event log: for people, outside the identity contract.

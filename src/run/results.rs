@@ -14,8 +14,11 @@ use crate::config::Config;
 use crate::dynamics::Kinetics;
 use crate::run::directory::RunDirectory;
 use crate::run::journal::{Journal, JournalError};
+use crate::run::ladder::{LadderPlan, Rung};
 use crate::run::records::{ChainRecord, Generation, Header, LabelRecord, LearningRecord};
-use crate::sampling::{Decision, Outcome, Phase};
+use crate::run::replicas::Tempering;
+use crate::run::stages::Stages;
+use crate::sampling::{Decision, Exchange, Outcome, Phase};
 use crate::structure::Structure;
 use crate::units::GPA_PER_EV_PER_CUBIC_ANGSTROM;
 
@@ -74,6 +77,20 @@ pub struct Results {
     pub start_energies: Vec<Option<f64>>,
     /// Steps of each chain after which a new learning block began.
     pub blocks: Vec<Vec<u64>>,
+    /// Replica exchange as configured.
+    pub ladder: Option<LadderPlan>,
+    /// Temperature and pressure of each rung while sampling; one without replica exchange.
+    pub rungs: Vec<Rung>,
+    /// Attempts of each chain to exchange.
+    pub exchanges: Vec<Vec<Exchange>>,
+    /// What the ladder did, once the results are those of one rung.
+    pub tempering: Option<Tempering>,
+    /// The number of the first chain, as its files have it.
+    pub first_chain: usize,
+    /// Energy of the state that each decision started from, eV.
+    before: Vec<Vec<Option<f64>>>,
+    /// Oracle calls of chains on other rungs, in all and since the last learning block while sampling.
+    elsewhere: (OracleCalls, u64),
 }
 
 /// How a generation's proposals are made, and why.
@@ -108,23 +125,24 @@ impl Results {
             .map_err(|_| damaged(&directory.header(), "its configuration cannot be read".to_owned()))?;
         let starts =
             crate::formats::read(directory.start()).map_err(|error| damaged(&directory.start(), error.to_string()))?;
-        let chains = config.sampling.chains;
+        let chains = config.chain_count();
         let start = starts
             .first()
             .map(|frame| frame.structure.clone())
             .ok_or_else(|| damaged(&directory.start(), "it is empty".to_owned()))?;
         let mut decisions = Vec::new();
+        let mut exchanges = Vec::new();
         for chain in 0..chains {
-            let records = Journal::<ChainRecord>::read(&directory.chain(chain))?;
-            decisions.push(
-                records
-                    .into_iter()
-                    .filter_map(|record| match record {
-                        ChainRecord::Decision(decision) => Some(decision),
-                        ChainRecord::Anchor { .. } => None,
-                    })
-                    .collect(),
-            );
+            let (mut own, mut traded) = (Vec::new(), Vec::new());
+            for record in Journal::<ChainRecord>::read(&directory.chain(chain))? {
+                match record {
+                    ChainRecord::Decision(decision) => own.push(decision),
+                    ChainRecord::Exchange(exchange) => traded.push(exchange),
+                    ChainRecord::Anchor { .. } => {}
+                }
+            }
+            decisions.push(own);
+            exchanges.push(traded);
         }
         let mut generations = Vec::new();
         let mut blocks = Vec::new();
@@ -154,7 +172,40 @@ impl Results {
         let thermal_energy = temperature.map_or(0.0, crate::units::Temperature::thermal_energy);
         let (plan_invariant, fixed) = (invariant(&config, &start), start.fixed.clone());
         let kinetics = Kinetics::new(start.masses.clone(), fixed, plan_invariant);
+        let ladder = config.ladder();
+        let pressure = config.ensemble.npt.as_ref().map_or(0.0, |npt| npt.pressure.value());
+        let mut rungs = ladder.as_ref().map_or_else(
+            || {
+                vec![Rung {
+                    thermal_energy,
+                    pressure,
+                }]
+            },
+            |ladder| ladder.rungs.clone(),
+        );
+        if let Some(placed) = generations
+            .iter()
+            .rev()
+            .find_map(|own: &Generation| own.ladder.as_ref())
+        {
+            for (rung, kt) in rungs.iter_mut().zip(placed) {
+                rung.thermal_energy = *kt;
+            }
+        }
+        let before = decisions
+            .iter()
+            .zip(&exchanges)
+            .zip(&start_energies)
+            .map(|((own, traded), start)| energies_before(own, traded, start.or(start_energies[0])))
+            .collect();
         Ok(Self {
+            ladder,
+            rungs,
+            exchanges,
+            tempering: None,
+            first_chain: 0,
+            before,
+            elsewhere: (OracleCalls::default(), 0),
             degrees_of_freedom: kinetics.degrees_of_freedom(),
             config,
             start,
@@ -168,11 +219,74 @@ impl Results {
         })
     }
 
+    /// The results of one rung, the first being that of the ensemble's own temperature: averages belong to one temperature. Oracle calls
+    /// stay those of the whole run. Without replica exchange nothing changes.
+    #[must_use]
+    pub fn at_rung(mut self, rung: usize) -> Self {
+        let Some(ladder) = &self.ladder else {
+            return self;
+        };
+        self.tempering = Tempering::measure(&self);
+        let own = rung * ladder.ladders..(rung + 1) * ladder.ladders;
+        let (all, sampling) = (self.oracle_calls(), self.sampling_calls());
+        self.thermal_energy = self
+            .rungs
+            .get(rung)
+            .map_or(self.thermal_energy, |own| own.thermal_energy);
+        self.first_chain = own.start;
+        pick(&mut self.decisions, &own);
+        pick(&mut self.exchanges, &own);
+        pick(&mut self.before, &own);
+        pick(&mut self.start_energies, &own);
+        pick(&mut self.starts, &own);
+        for steps in &mut self.blocks {
+            pick(steps, &own);
+        }
+        let (here, here_sampling) = (self.oracle_calls(), self.sampling_calls());
+        self.elsewhere = (
+            OracleCalls {
+                bootstrap: all.bootstrap - here.bootstrap,
+                learning: all.learning - here.learning,
+                sampling: all.sampling - here.sampling,
+                total: 0,
+            },
+            sampling - here_sampling,
+        );
+        self
+    }
+
+    /// kT at which a chain decided a step, eV.
+    pub fn thermal_energy_at(&self, chain: usize, decision: &Decision) -> f64 {
+        let Some(ladder) = &self.ladder else {
+            return self.thermal_energy;
+        };
+        let rung = ladder.rung(self.first_chain + chain);
+        let placed = decision.generation.and_then(|generation| {
+            let mut earlier = self.generations.iter().filter(|own| own.generation <= generation);
+            earlier.rfind(|own| own.ladder.is_some())?.ladder.as_ref()
+        });
+        placed
+            .and_then(|placed| placed.get(rung).copied())
+            .or_else(|| ladder.rungs.get(rung).map(|own| own.thermal_energy))
+            .unwrap_or(self.thermal_energy)
+    }
+
+    /// The pressure set, eV/Å³; 0 at constant volume.
+    fn pressure(&self) -> f64 {
+        let rung = self.ladder.as_ref().map_or(0, |ladder| ladder.rung(self.first_chain));
+        self.rungs.get(rung).map_or(0.0, |own| own.pressure)
+    }
+
+    /// Energies of the states that a chain's decisions started from, eV.
+    pub fn before(&self, chain: usize) -> &[Option<f64>] {
+        &self.before[chain]
+    }
+
     /// Oracle calls of each phase so far.
     pub fn oracle_calls(&self) -> OracleCalls {
         let mut calls = OracleCalls {
             bootstrap: self.bootstrap_labels,
-            ..OracleCalls::default()
+            ..self.elsewhere.0
         };
         for decision in self.decisions.iter().flatten() {
             let labels = u64::from(decision.labels);
@@ -186,9 +300,9 @@ impl Results {
         calls
     }
 
-    /// The sampling decisions that are averaged: those of the last block, without its burn-in, and the energy of the state before the
-    /// first of them.
-    pub fn kept(&self) -> Vec<(Option<f64>, &[Decision])> {
+    /// The sampling decisions that are averaged: those of the last block, without its burn-in, and the energy of the state that each of
+    /// them started from.
+    pub fn kept(&self) -> Vec<(&[Option<f64>], &[Decision])> {
         let discard = self.config.sampling.discard as usize;
         self.decisions
             .iter()
@@ -199,16 +313,7 @@ impl Results {
                     .iter()
                     .position(|decision| decision.phase == Phase::Sampling && decision.step as usize > since)
                     .map_or(decisions.len(), |at| (at + discard).min(decisions.len()));
-                let before = match first {
-                    0 => self
-                        .start_energies
-                        .get(chain)
-                        .copied()
-                        .flatten()
-                        .or(self.start_energies[0]),
-                    at => decisions.get(at - 1).map(|decision| decision.energy),
-                };
-                (before, &decisions[first..])
+                (&self.before[chain][first..], &decisions[first..])
             })
             .collect()
     }
@@ -231,7 +336,8 @@ impl Results {
             })
             .filter(|decision| decision.phase == Phase::Sampling)
             .map(|decision| u64::from(decision.labels))
-            .sum()
+            .sum::<u64>()
+            + self.elsewhere.1
     }
 
     /// Everything `slmc analyze` tells.
@@ -259,15 +365,14 @@ impl Results {
         let (mut starts, mut ends) = (Vec::new(), Vec::new());
         let mut state_errors = Vec::new();
         for (before, chain) in &sampled {
-            let mut previous = *before;
             let (mut factors, mut start, mut end) = (Vec::new(), Vec::new(), Vec::new());
-            for decision in *chain {
+            for (decision, previous) in chain.iter().zip(*before) {
                 factors.extend(decision.delta.map(|delta| beta * delta));
                 if let (Some([network_start, network_end]), Some(proposed)) =
                     (decision.network, decision.energy_proposed)
                 {
                     if let Some(previous) = previous {
-                        start.push(previous - network_start);
+                        start.push(*previous - network_start);
                         end.push(proposed - network_end);
                     }
                     let here = if decision.outcome == Outcome::Accepted {
@@ -277,7 +382,6 @@ impl Results {
                     };
                     state_errors.push(decision.energy - here);
                 }
-                previous = Some(decision.energy);
             }
             boltzmann.push(factors);
             starts.push(start);
@@ -294,7 +398,8 @@ impl Results {
         let exponential = exact_kernel.then(|| exponential_average(&boltzmann, effective));
         let acceptance = (exact_kernel || count > 0).then(|| fraction(Outcome::Accepted));
         let findings = Findings {
-            acceptance: acceptance.filter(|_| exact_kernel),
+            // What the first of two stages rejects wastes no call of the oracle.
+            acceptance: acceptance.filter(|_| exact_kernel && Stages::measure(&kept).is_none()),
             energy: (count > 3).then_some(energy),
             energy_error: error,
             beta: Some(beta),
@@ -367,9 +472,7 @@ impl Results {
             }
             json["stress_configurational_gpa"] = Value::Object(stress);
         }
-        if let Some(npt) = &self.config.ensemble.npt
-            && count > 3
-        {
+        if self.config.ensemble.npt.is_some() && count > 3 {
             let chains: Vec<Vec<_>> = sampled
                 .iter()
                 .map(|(_, chain)| chain.iter().filter_map(|decision| decision.cell).collect())
@@ -377,7 +480,19 @@ impl Results {
             for (name, value) in super::cell::cell_json(&chains, &self.start) {
                 json[name] = value;
             }
-            json["pressure_target_gpa"] = number(GPA_PER_EV_PER_CUBIC_ANGSTROM * npt.pressure.value());
+            json["pressure_target_gpa"] = number(GPA_PER_EV_PER_CUBIC_ANGSTROM * self.pressure());
+        }
+        let mut lines = advise(&findings);
+        if let Some(stages) = Stages::measure(&kept) {
+            json["first_stage"] = stages.json();
+            lines.extend(stages.lines());
+        }
+        json["temperature"] = number(self.thermal_energy / crate::units::BOLTZMANN);
+        if let Some(tempering) = &self.tempering {
+            let (temperatures, exchange) = tempering.json(self.config.ensemble.npt.is_some());
+            json["temperatures"] = temperatures;
+            json["exchange"] = exchange;
+            lines.extend(tempering.lines());
         }
         let mut moves = crate::sampling::MoveCounts::default();
         for decision in &kept {
@@ -394,7 +509,7 @@ impl Results {
         }
         Analysis {
             json,
-            lines: advise(&findings),
+            lines,
             reason: frozen.map(|generation| generation.reason.clone()),
         }
     }
@@ -476,6 +591,29 @@ pub struct Analysis {
     pub reason: Option<String>,
 }
 
+/// Leaves the chains of a range.
+fn pick<T>(list: &mut Vec<T>, own: &std::ops::Range<usize>) {
+    list.truncate(own.end);
+    list.drain(..own.start.min(list.len()));
+}
+
+/// Energies of the states that decisions started from: what the decision before left, or an exchange after it.
+fn energies_before(decisions: &[Decision], exchanges: &[Exchange], start: Option<f64>) -> Vec<Option<f64>> {
+    let mut traded = exchanges.iter().peekable();
+    let mut here = start;
+    decisions
+        .iter()
+        .map(|decision| {
+            let before = here;
+            here = Some(decision.energy);
+            while let Some(exchange) = traded.next_if(|exchange| exchange.step <= decision.step) {
+                here = Some(exchange.energy);
+            }
+            before
+        })
+        .collect()
+}
+
 fn invariant(config: &Config, start: &Structure) -> bool {
     crate::config::momentum_is_removed(config, start)
 }
@@ -502,7 +640,7 @@ fn scaled(chains: &[Vec<f64>], f: impl Fn(f64) -> f64) -> Vec<Vec<f64>> {
 }
 
 /// Chains cut at the shortest: a run in progress has chains of different lengths.
-fn equal_lengths(chains: &[Vec<f64>]) -> Vec<&[f64]> {
+pub(super) fn equal_lengths(chains: &[Vec<f64>]) -> Vec<&[f64]> {
     let shortest = chains.iter().map(Vec::len).min().unwrap_or(0);
     chains.iter().map(|chain| &chain[..shortest]).collect()
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::linear::Mat3;
 use crate::potential::Labels;
-use crate::sampling::{Environment, MoveCounts, State, StepId};
+use crate::sampling::{Environment, FirstStage, MoveCounts, State, StepId};
 use crate::structure::Structure;
 
 /// A stretch of a run; only sampling is averaged.
@@ -77,6 +77,9 @@ pub struct Proposal {
     /// Inner moves of a nested chain.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub moves: Option<MoveCounts>,
+    /// The first of two stages, where there are two.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first_stage: Option<FirstStage>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -92,7 +95,7 @@ impl Proposal {
 
     /// What the decision adds for the cell, eV: of a trajectory the change of W − kT ln m; of an inner chain, whose own density has the same
     /// measure, ΔW − (β⁰/β)ΔW.
-    fn cell_change(&self, environment: &Environment, from: &Structure, to: &Structure) -> f64 {
+    pub(super) fn cell_change(&self, environment: &Environment, from: &Structure, to: &Structure) -> f64 {
         if self.moves.is_some() {
             let ensemble = &environment.ensemble;
             (1.0 - self.network_weight) * (ensemble.work(to) - ensemble.work(from))
@@ -146,6 +149,9 @@ pub struct Decision {
     /// Inner moves of a nested chain.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub moves: Option<MoveCounts>,
+    /// The first of two stages, where there are two; `delta` and `log_uniform` are the second's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first_stage: Option<FirstStage>,
 }
 
 /// Six components xx yy zz yz xz xy of a symmetric tensor.
@@ -204,6 +210,7 @@ pub fn decide(
             structure: end.clone(),
             labels,
             momenta: None,
+            first_stage: None,
         },
         _ => state.clone(),
     };
@@ -228,6 +235,7 @@ pub fn decide(
         steps: proposal.steps,
         labels: asked,
         moves: proposal.moves,
+        first_stage: None,
     };
     (decision, next)
 }

@@ -39,6 +39,25 @@ impl Ensemble {
 }
 
 impl Environment {
+    /// The same at another temperature (kT in eV) and, where the cell moves, pressure (eV/Å³).
+    #[must_use]
+    pub fn at(&self, thermal_energy: f64, pressure: f64) -> Self {
+        let ensemble = match &self.ensemble {
+            Ensemble::Canonical => Ensemble::Canonical,
+            Ensemble::IsothermalIsobaric(barostat) => {
+                let mut barostat = barostat.as_ref().clone();
+                barostat.thermal_energy = thermal_energy;
+                barostat.load.pressure = pressure;
+                Ensemble::IsothermalIsobaric(Arc::new(barostat))
+            }
+        };
+        Self {
+            thermal_energy,
+            ensemble,
+            ..self.clone()
+        }
+    }
+
     /// What moves along a trajectory.
     pub fn mover(&self) -> Mover<'_> {
         Mover {

@@ -4,7 +4,7 @@ use crate::dynamics::StrainRate;
 use crate::linear::Vec3;
 use crate::rng::{Purpose, open_uniform, stream};
 use crate::sampling::{
-    Advance, Decision, Environment, Outcome, Reply, Segment, State, StepId, TrajectoryPlan,
+    Advance, Decision, Environment, OracleId, Outcome, Reply, Segment, State, StepId, TrajectoryPlan,
     decision::{metropolis, voigt},
 };
 use crate::structure::Structure;
@@ -107,7 +107,7 @@ impl HmcTask {
         {
             return self.done(environment, state, id, None, Outcome::Diverged);
         }
-        Advance::NeedLabel(Box::new(self.structure.clone()))
+        Advance::NeedLabel(OracleId::Final, Box::new(self.structure.clone()))
     }
 
     /// Kinetic energy of atoms and cell, eV.
@@ -145,6 +145,7 @@ impl HmcTask {
                 structure: self.structure.clone(),
                 labels,
                 momenta: None,
+                first_stage: None,
             },
             _ => state.clone(),
         };
@@ -169,6 +170,7 @@ impl HmcTask {
             steps: self.steps,
             labels: self.labels_used,
             moves: None,
+            first_stage: None,
         };
         Advance::Done(Box::new((decision, next)))
     }

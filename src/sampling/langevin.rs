@@ -5,7 +5,9 @@ use rand_pcg::Pcg64;
 use crate::dynamics::{Langevin, LangevinState};
 use crate::potential::{Labels, Potential, Workspace};
 use crate::rng::{Purpose, stream};
-use crate::sampling::{Advance, Decision, Environment, Outcome, Reply, State, StepId, TrajectoryPlan, decision::voigt};
+use crate::sampling::{
+    Advance, Decision, Environment, OracleId, Outcome, Reply, State, StepId, TrajectoryPlan, decision::voigt,
+};
 use crate::structure::Structure;
 
 /// Langevin dynamics between two force evaluations.
@@ -90,7 +92,7 @@ impl LangevinTask {
     pub fn advance(&mut self, environment: &Environment, state: &State, id: StepId, reply: Option<Reply>) -> Advance {
         let labels = match reply {
             None if self.diverged => return self.done(environment, state, id, None, Outcome::Diverged),
-            None if self.on_network => return Advance::NeedLabel(Box::new(self.structure.clone())),
+            None if self.on_network => return Advance::NeedLabel(OracleId::Final, Box::new(self.structure.clone())),
             None => state.labels.clone(),
             Some(Reply::Unphysical) => {
                 self.labels_used += 1;
@@ -119,7 +121,7 @@ impl LangevinTask {
         if !self.structure.positions.iter().flatten().all(|x| x.is_finite()) {
             return self.done(environment, state, id, None, Outcome::Diverged);
         }
-        Advance::NeedLabel(Box::new(self.structure.clone()))
+        Advance::NeedLabel(OracleId::Final, Box::new(self.structure.clone()))
     }
 
     fn done(
@@ -136,10 +138,12 @@ impl LangevinTask {
                 structure: self.structure.clone(),
                 labels,
                 momenta: Some(self.moving.momenta.clone()),
+                first_stage: None,
             },
             // A fresh draw of momenta leads away from where the dynamics broke down.
             None => State {
                 momenta: None,
+                first_stage: None,
                 ..state.clone()
             },
         };
@@ -161,6 +165,7 @@ impl LangevinTask {
             steps: self.steps as u32,
             labels: self.labels_used,
             moves: None,
+            first_stage: None,
         };
         Advance::Done(Box::new((decision, next)))
     }

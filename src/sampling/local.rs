@@ -55,6 +55,7 @@ pub fn propose_local(
         diverged: false,
         network_weight: 0.0,
         moves: None,
+        first_stage: None,
     };
     let mut here = start.clone();
     for (steps, region, mut momenta) in segments {

@@ -1,7 +1,9 @@
 //! The samplers: what a chain's state is, how a step is proposed, and the Metropolis decision.
 
 mod decision;
+mod delayed;
 mod ensemble;
+pub mod exchange;
 mod hmc;
 mod langevin;
 mod local;
@@ -15,7 +17,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use decision::{Acceptance, Decision, Outcome, Phase, Proposal, decide};
+pub use delayed::{DelayedTask, FirstStage};
 pub use ensemble::Ensemble;
+pub use exchange::{Exchange, Pairing};
 pub use hmc::HmcTask;
 pub use langevin::LangevinTask;
 pub use local::propose_local;
@@ -37,6 +41,17 @@ pub struct State {
     pub labels: Labels,
     /// Momenta, for kernels that carry them along (Langevin).
     pub momenta: Option<Vec<Vec3>>,
+    /// The energy of the oracle of the first of two stages there, eV, where it is known.
+    pub first_stage: Option<f64>,
+}
+
+/// Which of a run's oracles is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OracleId {
+    /// The one whose ensemble is sampled.
+    Final,
+    /// The cheaper one that decides first.
+    First,
 }
 
 /// How trajectories are run; fixed during sampling.
@@ -124,6 +139,8 @@ impl Kernel {
 pub enum Task {
     /// A finished network trajectory, waiting for the label of its end point.
     Slhmc(Box<SlhmcTask>),
+    /// A finished network trajectory that two oracles decide.
+    Delayed(Box<DelayedTask>),
     /// A trajectory on the oracle.
     Hmc(Box<HmcTask>),
     /// A stretch of Langevin dynamics.
@@ -142,8 +159,8 @@ pub struct SlhmcTask {
 /// What a task wants next.
 #[derive(Clone, Debug)]
 pub enum Advance {
-    /// The oracle's label of this structure.
-    NeedLabel(Box<Structure>),
+    /// An oracle's label of this structure.
+    NeedLabel(OracleId, Box<Structure>),
     /// The step is decided.
     Done(Box<(Decision, State)>),
 }
@@ -211,11 +228,20 @@ impl Kernel {
 }
 
 impl Task {
+    /// Lets two oracles decide a finished trajectory.
+    #[must_use]
+    pub fn in_two_stages(self, environment: &Environment, id: StepId) -> Self {
+        match self {
+            Self::Slhmc(task) => Self::Delayed(Box::new(DelayedTask::new(environment, id, *task))),
+            other => other,
+        }
+    }
+
     /// Goes on, with the reply to the last request if there was one.
     pub fn advance(&mut self, environment: &Environment, state: &State, id: StepId, reply: Option<Reply>) -> Advance {
         match self {
             Self::Slhmc(task) => match (&task.end, reply) {
-                (Some(end), None) => Advance::NeedLabel(Box::new(end.clone())),
+                (Some(end), None) => Advance::NeedLabel(OracleId::Final, Box::new(end.clone())),
                 (Some(end), Some(Reply::Labels(labels))) => Advance::Done(Box::new(decide(
                     environment,
                     state,
@@ -233,6 +259,7 @@ impl Task {
                     None,
                 ))),
             },
+            Self::Delayed(task) => task.advance(environment, state, id, reply),
             Self::Hmc(task) => task.advance(environment, state, id, reply),
             Self::Langevin(task) => task.advance(environment, state, id, reply),
         }

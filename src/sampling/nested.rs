@@ -305,6 +305,7 @@ pub fn propose_nested(
         diverged: false,
         network_weight: 1.0 / nested.scale,
         moves: Some(MoveCounts::default()),
+        first_stage: None,
     };
     if !labels.is_finite() {
         // The network cannot stand where the oracle put the chain: no move begins here, and none arrives.

@@ -91,6 +91,7 @@ pub fn proposal_trajectory(
         diverged: false,
         network_weight: 0.0,
         moves: None,
+        first_stage: None,
     };
     let mut here = start.clone();
     for segment in segments {

@@ -112,9 +112,8 @@ pub fn measure(results: &Results, oracle_seconds: f64, step_seconds: f64) -> Mea
         let [mut steps, mut network_steps, mut accepted, mut diverged, mut unphysical] = [0.0_f64; 5];
         let (mut starts, mut ends) = (Vec::new(), Vec::new());
         for (chain, decisions) in results.decisions.iter().enumerate() {
-            let mut before = results.start_energies.get(chain).copied().flatten();
             let (mut start, mut end) = (Vec::new(), Vec::new());
-            for decision in decisions {
+            for (decision, before) in decisions.iter().zip(results.before(chain)) {
                 if decision.phase == phase {
                     steps += 1.0;
                     match decision.outcome {
@@ -131,7 +130,6 @@ pub fn measure(results: &Results, oracle_seconds: f64, step_seconds: f64) -> Mea
                         }
                     }
                 }
-                before = Some(decision.energy);
             }
             starts.push(start);
             ends.push(end);

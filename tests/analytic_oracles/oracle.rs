@@ -18,6 +18,7 @@ fn systems() -> Vec<(&'static str, Structure)> {
     vec![
         ("einstein", argon.supercell([21, 21, 21])),
         ("asymmetric", argon.supercell([21, 21, 21])),
+        ("double-well", argon.supercell([21, 21, 21])),
         ("lennard-jones", argon.supercell([8, 8, 8])),
         ("stillinger-weber", diamond(5.431).supercell([6, 6, 6])),
         ("vashishta", quartz().supercell([3, 2, 2])),

@@ -255,6 +255,7 @@ fn run_by(bench: &Bench, row: &Row, step: &Step, seed: u64) -> Run {
         structure,
         labels,
         momenta: None,
+        first_stage: None,
     };
     let mut out = Run {
         volume: Vec::new(),

@@ -1,8 +1,8 @@
 //! Every kernel has its row: a new one does not compile here until somebody says where its exactness is tested.
 
-use slmc::sampling::Kernel;
+use slmc::sampling::{Kernel, Pairing};
 
-use crate::{canonical, nested};
+use crate::{canonical, delayed, exchange, nested};
 
 /// How many rows test a kernel, or `None` for one that makes no promise of exactness.
 fn rows_of(kernel: &Kernel) -> Option<usize> {
@@ -22,6 +22,33 @@ fn rows_of(kernel: &Kernel) -> Option<usize> {
         ),
         // Nothing is rejected: what it gives is known, and tested as such in `langevin`.
         Kernel::Langevin { .. } => None,
+    }
+}
+
+/// How many rows test a way to choose who exchanges.
+fn rows_of_pairing(pairing: Pairing) -> usize {
+    match pairing {
+        Pairing::EvenOdd | Pairing::Random => {
+            let rows = exchange::rows();
+            rows.iter().filter(|row| row.pairing == pairing).count()
+        }
+    }
+}
+
+/// Each kernel that proposes has a row of delayed acceptance too.
+#[test]
+fn two_stages_have_rows_of_every_kernel_that_proposes() {
+    let kernels = canonical::kernels().chain(nested::ROWS.iter().map(|row| row.kernel));
+    for kernel in kernels.filter(Kernel::proposes) {
+        let same = |row: &delayed::Row| std::mem::discriminant(&row.kernel) == std::mem::discriminant(&kernel);
+        assert!(delayed::ROWS.iter().any(same), "{kernel:?}");
+    }
+}
+
+#[test]
+fn every_pairing_has_a_row() {
+    for pairing in [Pairing::EvenOdd, Pairing::Random] {
+        assert!(rows_of_pairing(pairing) >= 1, "{pairing:?}");
     }
 }
 

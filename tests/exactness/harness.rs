@@ -96,7 +96,7 @@ pub fn kernel_step(kernel: Kernel) -> impl Fn(&Bench, &State, StepId, &mut Works
         loop {
             match task.advance(environment, state, id, reply.take()) {
                 Advance::Done(done) => return *done,
-                Advance::NeedLabel(structure) => {
+                Advance::NeedLabel(_, structure) => {
                     reply = Some(bench.label(&structure).map_or(Reply::Unphysical, Reply::Labels));
                 }
             }
@@ -137,6 +137,7 @@ pub fn chain(bench: &Bench, step: &Step, seed: u64, steps: usize) -> Series {
         structure,
         labels,
         momenta: None,
+        first_stage: None,
     };
     let mut id = StepId {
         chain: 0,

@@ -124,6 +124,46 @@ pub fn argon_at_constant_pressure(folder: &Path) -> PathBuf {
     )
 }
 
+/// The einstein crystal of [`einstein`] on three rungs of two ladders.
+pub fn einstein_ladder(folder: &Path) -> PathBuf {
+    let path = einstein(folder);
+    let config = std::fs::read_to_string(&path).unwrap();
+    let config = config.replace("steps = 300", "steps = 120");
+    std::fs::write(
+        &path,
+        config + "[exchange]\ntemperatures = [\"300 K\", \"420 K\", \"600 K\"]\n",
+    )
+    .unwrap();
+    path
+}
+
+/// The argon of [`argon_at_constant_pressure`] at three temperatures and pressures.
+pub fn argon_ladder(folder: &Path) -> PathBuf {
+    let path = argon_at_constant_pressure(folder);
+    let config = std::fs::read_to_string(&path).unwrap();
+    let config = config
+        .replace("steps = 300", "steps = 80")
+        .replace("chains = 2", "chains = 1");
+    let ladder = "[exchange]\ntemperatures = [\"200 K\", \"230 K\", \"230 K\"]\npressures = [\"80 MPa\", \"80 MPa\", \"100 MPa\"]\npairs = \"random\"\n";
+    std::fs::write(&path, config + ladder).unwrap();
+    path
+}
+
+/// The learning run of [`silicon`] on a ladder of three rungs that is placed on the way.
+pub fn silicon_ladder(folder: &Path, lag: usize) -> PathBuf {
+    let path = silicon(folder, 1, lag);
+    let config = std::fs::read_to_string(&path).unwrap();
+    let config = config
+        .replace("stop-after = 34", "stop-after = 90")
+        .replace("steps = 30", "steps = 20");
+    std::fs::write(
+        &path,
+        config + "[exchange]\nhighest-temperature = \"600 K\"\nrungs = 3\n",
+    )
+    .unwrap();
+    path
+}
+
 /// The learning run of [`silicon`] at constant pressure.
 pub fn silicon_at_constant_pressure(folder: &Path) -> PathBuf {
     let path = silicon(folder, 2, 0);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::results;
+use crate::cli::analyze::results_at;
 use crate::cli::{Failure, cannot_write, exit};
 use crate::observe::columns::Column;
 use crate::observe::export::inference_data;
@@ -18,6 +18,9 @@ pub struct Arviz {
     /// The store to write, a new folder such as run.zarr.
     #[arg(value_name = "OUT")]
     out: PathBuf,
+    /// The rung of a ladder of replica exchange, from 0; that of the ensemble's own temperature otherwise.
+    #[arg(long, value_name = "K")]
+    rung: Option<usize>,
     /// Add a column of your own to the posterior: a CSV file with one column a chain and one row a sampling step.
     #[arg(long, value_name = "NAME=FILE")]
     column: Vec<String>,
@@ -25,7 +28,7 @@ pub struct Arviz {
 
 impl Arviz {
     pub(super) fn run(self) -> Result<u8, Failure> {
-        let results = results(&self.directory)?;
+        let results = results_at(&self.directory, self.rung)?;
         let mut columns = Vec::new();
         for argument in &self.column {
             let column = Column::from_table(argument, &results);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::results;
+use crate::cli::analyze::results_at;
 use crate::cli::{Failure, cannot_write};
 use crate::observe::export::{means_table, networks_table, steps_table};
 use crate::run::directory::replace;
@@ -15,9 +16,12 @@ pub struct Csv {
     /// The run directory.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// A file that ends in .csv for the table of steps, or a folder for steps.csv, networks.csv and means.csv.
+    /// A file that ends in .csv for the table of steps of all chains, or a folder for steps.csv, networks.csv and means.csv.
     #[arg(value_name = "OUT")]
     out: PathBuf,
+    /// The rung of a ladder of replica exchange that means.csv is about, from 0.
+    #[arg(long, value_name = "K")]
+    rung: Option<usize>,
 }
 
 impl Csv {
@@ -29,7 +33,7 @@ impl Csv {
             return Ok(0);
         }
         std::fs::create_dir_all(&self.out).map_err(|error| cannot_write(&self.out, &error))?;
-        let means = means_table(&results.analysis());
+        let means = means_table(&results_at(&self.directory, self.rung)?.analysis());
         for (name, text) in [
             ("steps.csv", steps),
             ("networks.csv", networks_table(&results)),

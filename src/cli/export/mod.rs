@@ -53,6 +53,7 @@ impl Export {
     }
 }
 
+/// All chains of a run.
 fn results(directory: &Path) -> Result<Results, Failure> {
     Results::read(directory).map_err(|error| Failure::from_error(exit::DATA, &error))
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::results;
+use crate::cli::analyze::results_at;
 use crate::cli::{Failure, cannot_write, exit};
 use crate::formats::trajectory::{Xdatcar, lammps_frame};
 use crate::formats::xyz::{self, Precision};
@@ -22,9 +23,12 @@ pub struct Trajectory {
     /// The file to write.
     #[arg(value_name = "OUT")]
     out: PathBuf,
-    /// Only this chain, from 0; all chains follow each other otherwise.
+    /// Only this chain, from 0; all chains follow each other otherwise, with replica exchange all of one rung.
     #[arg(long, value_name = "N")]
     chain: Option<usize>,
+    /// The rung of a ladder of replica exchange, from 0; that of the ensemble's own temperature otherwise.
+    #[arg(long, value_name = "K", conflicts_with = "chain")]
+    rung: Option<usize>,
     /// The discarded steps of the sampling phase too.
     #[arg(long)]
     all: bool,
@@ -51,11 +55,17 @@ impl Trajectory {
                 format!("there is no chain {chain}: the {chains} chains are counted from 0"),
             ));
         }
+        // Averages belong to one temperature.
+        let results = match self.chain {
+            Some(_) => results,
+            None => results_at(&self.directory, self.rung)?,
+        };
         let directory = RunDirectory::new(&self.directory);
         let file = File::create(&self.out).map_err(|error| cannot_write(&self.out, &error))?;
         let mut writer = Writer::new(format, BufWriter::new(file));
         let mut written = 0;
-        for (chain, (_, kept)) in results.kept().iter().enumerate() {
+        for (index, (_, kept)) in results.kept().iter().enumerate() {
+            let chain = results.first_chain + index;
             let path = directory.trajectory(chain);
             if self.chain.is_some_and(|own| own != chain) || !path.exists() {
                 continue;

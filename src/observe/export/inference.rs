@@ -90,12 +90,12 @@ pub fn inference_data(results: &Results, columns: &[Column], out: &Path) -> io::
             shape.real("", "min(1, exp(−βΔH))", |decision| match decision.outcome {
                 // An answer that the oracle does not have is a rejection.
                 Outcome::Diverged | Outcome::Unphysical => 0.0,
-                _ => (-scaled_change(results, decision)).exp().min(1.0),
+                _ => (-scaled_change(results, 0, decision)).exp().min(1.0),
             }),
         )?;
         add(
             "energy_error",
-            shape.real("", "βΔH", |decision| scaled_change(results, decision)),
+            shape.real("", "βΔH", |decision| scaled_change(results, 0, decision)),
         )?;
         add(
             "step_size",

@@ -10,9 +10,9 @@ use crate::run::results::Results;
 use crate::sampling::Decision;
 
 /// β·ΔH of a decision's proposal, infinite where it diverged, NaN where none was decided by it.
-fn scaled_change(results: &Results, decision: &Decision) -> f64 {
+fn scaled_change(results: &Results, chain: usize, decision: &Decision) -> f64 {
     match decision.delta {
-        Some(delta) => delta / results.thermal_energy,
+        Some(delta) => delta / results.thermal_energy_at(chain, decision),
         None if decision.outcome == crate::sampling::Outcome::Diverged => f64::INFINITY,
         None => f64::NAN,
     }

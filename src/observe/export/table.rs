@@ -12,7 +12,8 @@ pub fn steps_table(results: &Results) -> String {
         "chain,step,phase,averaged,generation,outcome,potential_energy_ev,energy_proposed_ev,network_start_ev,network_end_ev,\
          kinetic_energy_ev,kinetic_temperature_k,beta_delta_h,log_uniform,segments,steps,time_step_fs,oracle_calls,\
          stress_xx_gpa,stress_yy_gpa,stress_zz_gpa,stress_yz_gpa,stress_xz_gpa,stress_xy_gpa,\
-         volume_a3,cell_ax_a,cell_ay_a,cell_az_a,cell_bx_a,cell_by_a,cell_bz_a,cell_cx_a,cell_cy_a,cell_cz_a\n",
+         volume_a3,cell_ax_a,cell_ay_a,cell_az_a,cell_bx_a,cell_by_a,cell_bz_a,cell_cx_a,cell_cy_a,cell_cz_a,\
+         temperature_k\n",
     );
     let kept = results.kept();
     for (chain, decisions) in results.decisions.iter().enumerate() {
@@ -45,7 +46,7 @@ pub fn steps_table(results: &Results) -> String {
                 number(decision.network.map(|network| network[1])),
                 number(Some(decision.kinetic)),
                 number(Some(temperature)),
-                number(Some(scaled_change(results, decision))),
+                number(Some(scaled_change(results, chain, decision))),
                 number(Some(decision.log_uniform)),
                 decision.segments.to_string(),
                 decision.steps.to_string(),
@@ -62,6 +63,7 @@ pub fn steps_table(results: &Results) -> String {
             for component in 0..9 {
                 cells.push(number(decision.cell.map(|cell| cell[component / 3][component % 3])));
             }
+            cells.push(number(Some(results.thermal_energy_at(chain, decision) / BOLTZMANN)));
             text.push_str(&cells.join(","));
             text.push('\n');
         }

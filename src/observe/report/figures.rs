@@ -29,7 +29,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    fn new(
+    pub(super) fn new(
         name: impl Into<String>,
         title: impl Into<String>,
         caption: impl Into<String>,
@@ -77,6 +77,7 @@ pub fn figures(root: &Path, results: &Results, frames: &[Vec<Frame>], columns: &
     ];
     figures.extend(cell(results));
     figures.push(pressure(results));
+    figures.extend(results.tempering.iter().flat_map(super::replicas::figures));
     figures.extend(columns.iter().enumerate().map(|(index, column)| {
         let unit = if column.unit.is_empty() {
             String::new()
@@ -154,18 +155,16 @@ fn acceptance(results: &Results) -> Option<Figure> {
     let mut sampling: Vec<Proposal> = Vec::new();
     for (chain, (decisions, (_, kept))) in results.decisions.iter().zip(results.kept()).enumerate() {
         let first = decisions.len() - kept.len();
-        let mut before = results.start_energies.get(chain).copied().flatten();
-        for (index, decision) in decisions.iter().enumerate() {
+        for (index, (decision, before)) in decisions.iter().zip(results.before(chain)).enumerate() {
             let proposal = Proposal {
                 accepted: decision.outcome == Outcome::Accepted,
-                errors: errors(decision, before),
+                errors: errors(decision, *before),
             };
             match decision.phase {
                 Phase::Learning => learning.push((decision.step, chain, proposal)),
                 Phase::Sampling if index >= first => sampling.push(proposal),
                 _ => {}
             }
-            before = Some(decision.energy);
         }
     }
     learning.sort_by_key(|(step, chain, _)| (*step, *chain));

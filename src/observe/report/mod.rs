@@ -2,6 +2,7 @@
 
 mod figures;
 mod page;
+mod replicas;
 
 use std::path::Path;
 
@@ -37,7 +38,8 @@ pub fn report(root: &Path, results: &Results, analysis: &Analysis, columns: &[Co
     let mut frames: Vec<Vec<Frame>> = Vec::new();
     for (chain, (_, decisions)) in kept.iter().enumerate() {
         let first = decisions.first().map_or(u64::MAX, |decision| decision.step);
-        let mut own = evenly_spaced(&directory.trajectory(chain), most.max(10)).unwrap_or_default();
+        let mut own =
+            evenly_spaced(&directory.trajectory(results.first_chain + chain), most.max(10)).unwrap_or_default();
         own.retain(|frame| frame.info_number("slmc_step").is_some_and(|step| step as u64 >= first));
         frames.push(own);
     }

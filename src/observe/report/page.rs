@@ -116,6 +116,12 @@ pub(super) fn page(
             body: means(analysis, columns),
         },
     ];
+    if let Some(tempering) = &results.tempering {
+        sections.push(Section {
+            title: "Replica exchange".to_owned(),
+            body: super::replicas::table(tempering, results.config.ensemble.npt.is_some()),
+        });
+    }
     for figure in figures {
         sections.push(Section {
             title: figure.title.clone(),

@@ -5,6 +5,7 @@
 
 mod accumulation;
 pub mod asymmetric;
+pub mod double_well;
 pub mod einstein;
 pub mod lennard_jones;
 mod parameters;
@@ -13,6 +14,7 @@ pub mod stillinger_weber;
 pub mod vashishta;
 
 pub use asymmetric::{Asymmetric, AsymmetricConfig};
+pub use double_well::{DoubleWell, DoubleWellConfig};
 pub use einstein::{Einstein, EinsteinConfig};
 pub use lennard_jones::{LennardJones, LennardJonesConfig, LennardJonesPair, Truncation};
 pub use sites::Moments;
@@ -39,16 +41,19 @@ pub enum AnalyticConfig {
     Vashishta(VashishtaConfig),
     /// Independent skewed wells, with exactly known averages.
     Asymmetric(AsymmetricConfig),
+    /// Independent double wells, with exactly known averages.
+    DoubleWell(DoubleWellConfig),
 }
 
 impl AnalyticConfig {
     /// The names of the surfaces, as `[oracle.NAME]` and `--oracle NAME` have them.
-    pub const NAMES: [&str; 5] = [
+    pub const NAMES: [&str; 6] = [
         "einstein",
         "lennard-jones",
         "stillinger-weber",
         "vashishta",
         "asymmetric",
+        "double-well",
     ];
 
     /// The surface of a name with its default parameters.
@@ -59,6 +64,7 @@ impl AnalyticConfig {
             "stillinger-weber" => Self::StillingerWeber(StillingerWeberConfig::default()),
             "vashishta" => Self::Vashishta(VashishtaConfig::default()),
             "asymmetric" => Self::Asymmetric(AsymmetricConfig::default()),
+            "double-well" => Self::DoubleWell(DoubleWellConfig::default()),
             _ => return None,
         })
     }
@@ -71,6 +77,7 @@ impl AnalyticConfig {
             Self::StillingerWeber(_) => "stillinger-weber",
             Self::Vashishta(_) => "vashishta",
             Self::Asymmetric(_) => "asymmetric",
+            Self::DoubleWell(_) => "double-well",
         }
     }
 }
@@ -138,6 +145,7 @@ fn build_surface(config: &AnalyticConfig, first_frame: &Structure) -> Result<Box
         AnalyticConfig::StillingerWeber(config) => Box::new(StillingerWeber::new(config, first_frame)?),
         AnalyticConfig::Vashishta(config) => Box::new(Vashishta::new(config, first_frame)?),
         AnalyticConfig::Asymmetric(config) => Box::new(Asymmetric::new(config, first_frame)?),
+        AnalyticConfig::DoubleWell(config) => Box::new(DoubleWell::new(config, first_frame)?),
     })
 }
 

@@ -5,7 +5,7 @@ mod ase;
 mod client;
 mod config;
 pub(in crate::oracle) mod cp2k;
-mod cp2k_input;
+pub(in crate::oracle) mod cp2k_input;
 pub(in crate::oracle) mod espresso;
 mod frame;
 mod generic;

@@ -57,6 +57,11 @@ pub fn open_in_batch_jobs(
     })
 }
 
+/// Reads an INCAR.
+pub(in crate::oracle) fn parse_incar(text: &str) -> Result<incar::Incar, String> {
+    incar::Incar::parse(text)
+}
+
 /// What can be checked without running: recipe, tags, potentials, and with a cell that varies what its energies need. Returns
 /// warnings. `thermal_energy` in eV.
 pub fn check(

@@ -8,7 +8,8 @@ use crate::oracle::{Fingerprint, OracleError};
 use crate::run::chain::Activity;
 use crate::run::plan::ProposalSource;
 use crate::run::records::RequestId;
-use crate::sampling::{Phase, Proposal, Reply};
+use crate::run::store::LabelStore;
+use crate::sampling::{OracleId, Phase, Proposal, Reply};
 use crate::structure::Structure;
 
 /// How long a worker that left may take to tell why.
@@ -23,36 +24,61 @@ fn remove(spent: Option<PathBuf>) {
 }
 
 impl Driver {
+    fn store(&mut self, oracle: OracleId) -> Option<&mut LabelStore> {
+        match oracle {
+            OracleId::Final => Some(&mut self.store),
+            OracleId::First => self.first_store.as_mut(),
+        }
+    }
+
+    /// Whether an answer is there that was not used yet.
+    pub(super) fn has_reply(&mut self, oracle: OracleId, id: &RequestId) -> bool {
+        self.store(oracle).is_some_and(|store| store.has_reply(id))
+    }
+
     /// Asks for a label: from the store if it is there, else from the pool. `Some` is an answer that was there.
     pub(super) fn ask(
         &mut self,
+        oracle: OracleId,
         id: RequestId,
         structure: &Structure,
         proposal: Option<Proposal>,
         recorded: bool,
         chain: Option<usize>,
     ) -> Result<Option<Reply>, RunError> {
-        if let Some(reply) = self.store.take_reply(&id) {
+        if let Some(reply) = self.store(oracle).and_then(|store| store.take_reply(&id)) {
             if reply == Reply::Unphysical {
                 self.unphysical += 1;
             }
             return Ok(Some(reply));
         }
-        if recorded && self.store.request(&id).is_none() {
-            let cell = self.plan.environment.moving_cell(structure);
-            self.store.record_request(id, &structure.positions, cell, proposal)?;
+        let cell = self.plan.environment.moving_cell(structure);
+        if let Some(store) = self.store(oracle)
+            && recorded
+            && store.request(&id).is_none()
+        {
+            store.record_request(id, &structure.positions, cell, proposal)?;
         }
+        // What an oracle remembers belongs to the state, which an exchange may have brought from another chain.
+        let walker = chain.and_then(|chain| self.chains.get(chain)).map(|chain| chain.walker);
         let request = PoolRequest {
             id,
-            name: id.to_string(),
+            name: match oracle {
+                OracleId::Final => id.to_string(),
+                OracleId::First => format!("first-stage-{id}"),
+            },
             structure: structure.clone(),
-            chain,
+            chain: walker,
             stands_at: chain
-                .filter(|_| !self.plan.cheap_oracle)
+                .filter(|_| !self.is_cheap(oracle))
                 .and_then(|chain| self.chains.get(chain))
                 .map(|chain| chain.state.structure.clone()),
         };
-        let sent = self.pool.as_ref().is_some_and(|pool| pool.submit(request));
+        let pool = match oracle {
+            OracleId::Final => &self.pool,
+            OracleId::First => &self.first_pool,
+        };
+        let sent = pool.as_ref().is_some_and(|pool| pool.submit(request));
         if !sent {
             return Err(self.no_oracle());
         }
@@ -64,7 +90,7 @@ impl Driver {
         // The workers are gone, but their last words may still lie in the channel, or be about to: a worker leaves the queue
         // before it tells why.
         let mut unread: Vec<Happening> = self.happenings.1.try_iter().collect();
-        let told = |happening: &Happening| matches!(happening, Happening::Pool(PoolEvent::Gone { .. }));
+        let told = |happening: &Happening| matches!(happening, Happening::Pool(_, PoolEvent::Gone { .. }));
         while self.last_failure.is_none() && !unread.iter().any(told) {
             match self.happenings.1.recv_timeout(LAST_WORDS) {
                 Ok(happening) => unread.push(happening),
@@ -73,7 +99,7 @@ impl Driver {
         }
         for happening in unread {
             match happening {
-                Happening::Pool(PoolEvent::Gone { error, .. }) if self.last_failure.is_none() => {
+                Happening::Pool(_, PoolEvent::Gone { error, .. }) if self.last_failure.is_none() => {
                     self.last_failure = Some(error);
                 }
                 other => {
@@ -92,9 +118,22 @@ impl Driver {
         }
     }
 
+    /// Whether an oracle's labels cost next to nothing.
+    fn is_cheap(&self, oracle: OracleId) -> bool {
+        match oracle {
+            OracleId::Final => self.plan.cheap_oracle,
+            OracleId::First => self.plan.first_stage.as_ref().is_some_and(|first| first.cheap),
+        }
+    }
+
     /// Whether labels of a phase are journalled with structures and forces.
     pub(super) fn recorded(&self, phase: Phase) -> bool {
-        !(self.plan.cheap_oracle && phase == Phase::Sampling)
+        self.recorded_by(OracleId::Final, phase)
+    }
+
+    /// The same for either oracle.
+    pub(super) fn recorded_by(&self, oracle: OracleId, phase: Phase) -> bool {
+        !(self.is_cheap(oracle) && phase == Phase::Sampling)
     }
 
     pub(super) fn may_begin_label(&mut self) -> bool {
@@ -118,45 +157,49 @@ impl Driver {
                     return Ok(());
                 };
                 self.chains[chain].activity = Activity::Idle;
+                let task = self.staged(chain, id, task);
                 self.advance(chain, id, task, 0, None)
             }
             Happening::Trained(reply) => {
                 self.trained(*reply)?;
                 self.complete_rounds()
             }
-            Happening::Pool(PoolEvent::Opened { .. }) => Ok(()),
-            Happening::Pool(PoolEvent::Gone { worker, left, error }) => {
+            Happening::Pool(_, PoolEvent::Opened { .. }) => Ok(()),
+            Happening::Pool(oracle, PoolEvent::Gone { worker, left, error }) => {
+                let worker = match oracle {
+                    OracleId::Final => format!("worker {worker}"),
+                    OracleId::First => format!("worker {worker} of the first stage"),
+                };
                 let rest = match left {
                     0 => "none is left".to_owned(),
                     1 => "1 is left".to_owned(),
                     left => format!("{left} are left"),
                 };
-                self.event(
-                    "worker",
-                    None,
-                    format!("worker {worker} is gone, {rest}: {error}"),
-                    None,
-                )?;
-                self.notices.push(format!("worker {worker} is gone, {rest}: {error}"));
+                let message = format!("{worker} is gone, {rest}: {error}");
+                self.event("worker", None, message.clone(), None)?;
+                self.notices.push(message);
                 self.last_failure = Some(error);
                 if left == 0 { Err(self.no_oracle()) } else { Ok(()) }
             }
-            Happening::Pool(PoolEvent::Retry { id, message }) => {
+            Happening::Pool(_, PoolEvent::Retry { id, message }) => {
                 self.event("retry", Some(id.to_string()), message, None)
             }
-            Happening::Pool(PoolEvent::Note { id, note }) => {
+            Happening::Pool(_, PoolEvent::Note { id, note }) => {
                 if note.kind == "warning" {
                     self.notices.push(format!("{id}: {}", note.message));
                 }
                 self.event(note.kind, Some(id.to_string()), note.message, None)
             }
-            Happening::Pool(PoolEvent::Reply {
-                id,
-                answer,
-                fingerprint,
-                seconds,
-                spent,
-            }) => {
+            Happening::Pool(
+                oracle,
+                PoolEvent::Reply {
+                    id,
+                    answer,
+                    fingerprint,
+                    seconds,
+                    spent,
+                },
+            ) => {
                 self.in_flight -= 1;
                 if let Answer::Left(reason) = answer {
                     return self.event("left", Some(id.to_string()), reason, None);
@@ -164,9 +207,9 @@ impl Driver {
                 self.longest_label = self.longest_label.max(seconds);
                 // An oracle that failed may not have learned all of what it is.
                 if !matches!(answer, Answer::Failed(_)) {
-                    self.check_fingerprint(fingerprint)?;
+                    self.check_fingerprint(oracle, fingerprint)?;
                 }
-                self.replied(id, answer, seconds)?;
+                self.replied(oracle, id, answer, seconds)?;
                 remove(spent);
                 Ok(())
             }
@@ -176,13 +219,16 @@ impl Driver {
     /// Journals answers that came while the run was failing: what is labelled is not labelled again.
     pub(super) fn keep_late_answers(&mut self) {
         while let Ok(happening) = self.happenings.1.try_recv() {
-            let Happening::Pool(PoolEvent::Reply {
-                id,
-                answer,
-                fingerprint,
-                spent,
-                ..
-            }) = happening
+            let Happening::Pool(
+                oracle,
+                PoolEvent::Reply {
+                    id,
+                    answer,
+                    fingerprint,
+                    spent,
+                    ..
+                },
+            ) = happening
             else {
                 continue;
             };
@@ -192,19 +238,42 @@ impl Driver {
                 Answer::Failed(_) | Answer::Left(_) => continue,
             };
             let recorded = match self.chains.get(id.chain as usize).map(|chain| &chain.activity) {
-                Some(Activity::Waiting { id: step, .. }) if !id.bootstrap => self.recorded(step.phase),
+                Some(Activity::Waiting { id: step, .. }) if !id.bootstrap => self.recorded_by(oracle, step.phase),
                 _ => id.bootstrap,
             };
-            if recorded && fingerprint == self.header.fingerprint {
+            let known = match oracle {
+                OracleId::Final => self.header.fingerprint == fingerprint,
+                OracleId::First => self.header.first_stage.as_ref() == Some(&fingerprint),
+            };
+            if let Some(store) = self.store(oracle)
+                && recorded
+                && known
+            {
                 // The error that ends the run is the one to tell of.
-                if self.store.record_reply(id, &reply, &reason).is_ok() {
+                if store.record_reply(id, &reply, &reason).is_ok() {
                     remove(spent);
                 }
             }
         }
     }
 
-    pub(super) fn check_fingerprint(&mut self, fingerprint: Fingerprint) -> Result<(), RunError> {
+    pub(super) fn check_fingerprint(&mut self, oracle: OracleId, fingerprint: Fingerprint) -> Result<(), RunError> {
+        if oracle == OracleId::First {
+            return match &self.header.first_stage {
+                None => {
+                    self.header.first_stage = Some(fingerprint);
+                    self.write_header()
+                }
+                Some(known) if *known == fingerprint => Ok(()),
+                Some(known) => Err(RunError::Inconsistent {
+                    path: self.directory.root().to_owned(),
+                    reason: format!(
+                        "the oracle of the first stage is not the one the run was started with: {}; restore it, or start a new run",
+                        known.difference(&fingerprint)
+                    ),
+                }),
+            };
+        }
         let known = &self.header.fingerprint;
         if known.0.is_empty() {
             self.header.fingerprint = fingerprint;
@@ -244,7 +313,13 @@ impl Driver {
         Ok(())
     }
 
-    pub(super) fn replied(&mut self, id: RequestId, answer: Answer, seconds: f64) -> Result<(), RunError> {
+    pub(super) fn replied(
+        &mut self,
+        oracle: OracleId,
+        id: RequestId,
+        answer: Answer,
+        seconds: f64,
+    ) -> Result<(), RunError> {
         let (reply, reason) = match answer {
             Answer::Labels(labels) => (Reply::Labels(labels), String::new()),
             Answer::Unphysical(reason) => {
@@ -270,6 +345,7 @@ impl Driver {
         }
         let activity = std::mem::replace(&mut self.chains[chain].activity, Activity::Idle);
         let Activity::Waiting {
+            oracle: asked,
             id: step,
             index,
             task,
@@ -278,15 +354,26 @@ impl Driver {
         else {
             return Ok(());
         };
-        if self.recorded(step.phase) {
-            self.store.record_reply(id, &reply, &reason)?;
-            if !self.plan.cheap_oracle {
-                self.event("label", Some(id.to_string()), "labelled".to_owned(), Some(seconds))?;
+        debug_assert_eq!(asked, oracle);
+        if self.recorded_by(oracle, step.phase) {
+            if let Some(store) = self.store(oracle) {
+                store.record_reply(id, &reply, &reason)?;
+            }
+            if !self.is_cheap(oracle) {
+                let kind = match oracle {
+                    OracleId::Final => "label",
+                    OracleId::First => "first-stage-label",
+                };
+                self.event(kind, Some(id.to_string()), "labelled".to_owned(), Some(seconds))?;
             }
         }
         if step.phase == Phase::Bootstrap {
             self.keep_bootstrap_frame(chain, &structure, &reply);
         }
-        self.advance(chain, step, *task, index + 1, Some(reply))
+        let index = match oracle {
+            OracleId::Final => index + 1,
+            OracleId::First => index,
+        };
+        self.advance(chain, step, *task, index, Some(reply))
     }
 }

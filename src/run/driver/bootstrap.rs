@@ -6,7 +6,7 @@ use super::{Driver, RunError};
 use crate::rng::{Purpose, stream};
 use crate::run::plan::ProposalSource;
 use crate::run::records::RequestId;
-use crate::sampling::{Kernel, Phase, Reply, State};
+use crate::sampling::{Kernel, OracleId, Phase, Reply, State};
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
@@ -59,7 +59,7 @@ impl Driver {
             let Some(structure) = self.bootstrap_replies.get(&id).map(|(structure, _)| structure.clone()) else {
                 continue;
             };
-            let reply = self.ask(id, &structure, None, true, None)?;
+            let reply = self.ask(OracleId::Final, id, &structure, None, true, None)?;
             if reply.is_none() {
                 self.bootstrap_waiting += 1;
             } else if let Some(entry) = self.bootstrap_replies.get_mut(&id) {
@@ -105,6 +105,7 @@ impl Driver {
                 structure: self.plan.starts[chain].clone(),
                 labels,
                 momenta: None,
+                first_stage: None,
             };
         }
         if let ProposalSource::Learned(learning) = &self.plan.proposal {

@@ -37,11 +37,17 @@ impl Driver {
         let folder = self.directory.potential(generation);
         let restore = journalled.as_ref().map(|_| folder).filter(|folder| folder.exists());
         let from_round = journalled.as_ref().map_or(from_round, |known| known.from_round);
+        let ladder = match &journalled {
+            Some(known) => known.ladder.clone(),
+            None => self.place_ladder(after_round),
+        };
+        // Tuned for the temperature whose averages are asked for.
+        let first_rung = self.plan.ladder.as_ref().map_or(usize::MAX, |ladder| ladder.ladders);
         let request = TrainRequest {
             generation,
             frames: self.frames.clone(),
             seed: self.plan.environment.seed,
-            starts: self.settled.clone(),
+            starts: self.settled.iter().take(first_rung).cloned().collect(),
             observed_error: self.observed_error(),
             freeze,
             masses: journalled
@@ -58,6 +64,7 @@ impl Driver {
             after_round,
             from_round,
             freeze,
+            ladder,
             journalled,
         });
         match &self.trainer {
@@ -115,12 +122,17 @@ impl Driver {
                 masses: reply.masses.as_ref().map(|(made_for, _)| *made_for),
                 tuned_at: reply.tuned_at,
                 reason: reply.reason,
+                ladder: pending.ladder,
             };
             self.learning.append(&LearningRecord::Generation(generation.clone()))?;
             generation
         };
         if let Some((_, masses)) = reply.masses {
             self.masses.insert(generation.generation, masses);
+        }
+        if let (Some(placed), Some(ladder)) = (&generation.ladder, &self.plan.ladder) {
+            let environments = ladder.environments(&self.plan.environment, Some(placed));
+            self.rungs.insert(Some(generation.generation), environments);
         }
         self.networks.insert(generation.generation, fitted.potential);
         self.generations.push(generation);
@@ -164,8 +176,10 @@ impl Driver {
             if !(0..self.chains.len()).all(|chain| self.early.contains_key(&(round, chain))) {
                 return Ok(());
             }
+            let mut energies = Vec::new();
             for chain in 0..self.chains.len() {
                 if let Some(brought) = self.early.remove(&(round, chain)) {
+                    energies.push(brought.energy);
                     self.settled[chain] = brought.settled;
                     self.recent.extend(brought.accepted);
                     self.disagreements.extend(brought.disagreement);
@@ -180,6 +194,9 @@ impl Driver {
             self.rounds = round;
             if round < self.bootstrap_trajectories() {
                 continue;
+            }
+            if round > self.bootstrap_trajectories() {
+                self.note_round(round, &energies);
             }
             let ProposalSource::Learned(learning) = &self.plan.proposal else {
                 return Ok(());
@@ -225,6 +242,7 @@ impl Driver {
         self.block += 1;
         for (base, this) in self.base.iter_mut().zip(&mut self.chains) {
             *base = this.step - 1;
+            this.meeting = None;
             this.finished = false;
             this.energies.clear();
         }
@@ -236,6 +254,7 @@ impl Driver {
         self.rounds = 0;
         self.recent.clear();
         self.disagreements.clear();
+        self.rung_energies.clear();
         self.ess_reached = None;
         self.labels_before_sampling = self.labels_spent();
         if let ProposalSource::Learned(learning) = &mut self.plan.proposal {

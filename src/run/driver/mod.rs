@@ -7,6 +7,7 @@
 mod answers;
 mod bootstrap;
 mod error;
+mod exchange;
 mod learning;
 mod schedule;
 mod snapshot;
@@ -33,7 +34,7 @@ use crate::run::records::{ChainRecord, Event, Generation, Header, LearningRecord
 use crate::run::stop::StopFlag;
 use crate::run::store::LabelStore;
 use crate::run::trainer::{TrainReply, Trainer};
-use crate::sampling::{Ensemble, Environment, Kernel, Reply, Task};
+use crate::sampling::{Ensemble, Environment, Kernel, OracleId, Reply, Task};
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
@@ -49,7 +50,7 @@ pub enum Finish {
 }
 
 enum Happening {
-    Pool(PoolEvent<RequestId>),
+    Pool(OracleId, PoolEvent<RequestId>),
     Began(usize, Box<(Task, Workspace)>),
     Trained(Box<TrainReply>),
 }
@@ -62,6 +63,8 @@ struct PendingTraining {
     after_round: u64,
     from_round: u64,
     freeze: bool,
+    /// kT of each rung from then on, where a ladder is placed, eV.
+    ladder: Option<Vec<f64>>,
     /// Read from the learning journal: only the network has to be brought back.
     journalled: Option<Generation>,
 }
@@ -78,6 +81,8 @@ struct Contribution {
     disagreement: Option<f64>,
     /// Where the chain stood after it.
     settled: Structure,
+    /// U + W there, eV.
+    energy: f64,
 }
 
 /// A run in progress.
@@ -87,6 +92,8 @@ pub struct Driver {
     _lock: RunLock,
     header: Header,
     store: LabelStore,
+    /// Labels of the oracle of the first of two stages.
+    first_store: Option<LabelStore>,
     learning: Journal<LearningRecord>,
     events: Journal<Event>,
     outputs: Outputs,
@@ -111,6 +118,10 @@ pub struct Driver {
     networks: BTreeMap<u32, Arc<dyn Potential>>,
     /// The mass matrices of generations that have one.
     masses: BTreeMap<u32, Arc<MassMatrix>>,
+    /// What each rung samples from a generation on (`None`: from the beginning).
+    rungs: BTreeMap<Option<u32>, Vec<Environment>>,
+    /// U + W of the latest complete rounds by rung, to place the ladder from, eV.
+    rung_energies: Vec<Vec<f64>>,
     journalled_generations: Vec<Generation>,
     pending_training: std::collections::VecDeque<PendingTraining>,
     bootstrapped: bool,
@@ -121,6 +132,7 @@ pub struct Driver {
 
     trainer: Option<Trainer>,
     pool: Option<Pool<RequestId>>,
+    first_pool: Option<Pool<RequestId>>,
     happenings: (Sender<Happening>, Receiver<Happening>),
     /// What whoever watches should be told.
     notices: Vec<String>,
@@ -153,6 +165,7 @@ impl Driver {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 config: plan.config.clone(),
                 fingerprint: crate::oracle::Fingerprint::default(),
+                first_stage: None,
             },
             Err(source) => {
                 return Err(RunError::Directory {
@@ -163,6 +176,11 @@ impl Driver {
         };
         let durability = plan.durability;
         let (store, dropped_labels) = LabelStore::open(&directory.labels(), durability)?;
+        let first = plan.first_stage.as_ref();
+        let first = first.map(|_| LabelStore::open(&directory.first_stage_labels(), durability));
+        let (first_store, dropped_first) = first
+            .transpose()?
+            .map_or((None, 0), |(store, dropped)| (Some(store), dropped));
         let learning = Journal::open(&directory.learning(), durability)?;
         // The event log is no part of the truth: a damaged one is set aside.
         let events = match Journal::open(&directory.events(), durability) {
@@ -176,7 +194,7 @@ impl Driver {
             Err(error) => return Err(error.into()),
         };
         let mut chains = Vec::new();
-        let mut dropped = dropped_labels + learning.dropped;
+        let mut dropped = dropped_labels + dropped_first + learning.dropped;
         for (index, start) in plan.starts.iter().enumerate() {
             let mut opened = Journal::<ChainRecord>::open(&directory.chain(index), durability)?;
             dropped += opened.dropped;
@@ -184,11 +202,14 @@ impl Driver {
             if let Some(ChainRecord::Anchor { .. }) = opened.records.last() {
                 opened.cut_last()?;
             }
-            chains.push(Chain::new(start.clone(), opened.journal, opened.records));
+            chains.push(Chain::new(index, start.clone(), opened.journal, opened.records));
         }
         let outputs = Outputs::open(&directory, &chains)?;
         let chain_count = chains.len();
         let resumed = directory.holds_run();
+        let ladder = plan.ladder.as_ref();
+        let rungs = ladder.map(|ladder| (None, ladder.environments(&plan.environment, None)));
+        let rungs = rungs.into_iter().collect();
         let mut driver = Self {
             workspaces: (0..chain_count).map(|_| Some(Workspace::new())).collect(),
             base: vec![0; chain_count],
@@ -197,6 +218,7 @@ impl Driver {
             _lock: lock,
             header,
             store,
+            first_store,
             learning: learning.journal,
             events,
             outputs,
@@ -212,6 +234,8 @@ impl Driver {
             generations: Vec::new(),
             networks: BTreeMap::new(),
             masses: BTreeMap::new(),
+            rungs,
+            rung_energies: Vec::new(),
             journalled_generations: Vec::new(),
             pending_training: std::collections::VecDeque::new(),
             bootstrapped: false,
@@ -221,6 +245,7 @@ impl Driver {
             labels_before_sampling: 0,
             trainer: None,
             pool: None,
+            first_pool: None,
             happenings: unbounded(),
             notices: Vec::new(),
             in_flight: 0,
@@ -271,6 +296,9 @@ impl Driver {
             let (every, discard) = (driver.plan.trajectory_every, driver.plan.sampling.discard);
             driver.chains[chain].repeat_missing_frames(driver.outputs.last_frame(chain), every, discard);
         }
+        if let Some(ladder) = &driver.plan.ladder {
+            exchange::align_anchors(ladder, &mut driver.chains);
+        }
         // A request that came when the last driver was ending anyway is not meant for this one.
         let _ = std::fs::remove_file(driver.directory.stop_request());
         Ok(driver)
@@ -300,13 +328,14 @@ impl Driver {
         self.begun = Instant::now();
         self.start_threads()?;
         let result = self.work(observer);
-        if result.is_err()
-            && let Some(pool) = &self.pool
-        {
-            pool.cancel();
+        if result.is_err() {
+            for pool in self.pool.iter().chain(&self.first_pool) {
+                pool.cancel();
+            }
         }
         // The threads end here, so that nothing outlives the lock.
         self.pool = None;
+        self.first_pool = None;
         self.trainer = None;
         if result.is_err() {
             self.keep_late_answers();
@@ -326,6 +355,9 @@ impl Driver {
 
     fn sync(&mut self) -> Result<(), RunError> {
         self.store.sync()?;
+        if let Some(store) = &mut self.first_store {
+            store.sync()?;
+        }
         for chain in &mut self.chains {
             chain.journal.sync()?;
         }
@@ -346,9 +378,21 @@ impl Driver {
         let tell = self.happenings.0.clone();
         let pool = Pool::start(&self.plan.open_oracle, &settings, move |event| {
             // The driver may have stopped listening; then nobody needs the event.
-            let _ = tell.send(Happening::Pool(event));
+            let _ = tell.send(Happening::Pool(OracleId::Final, event));
         });
         self.pool = Some(pool.map_err(RunError::Thread)?);
+        if let Some(first) = &self.plan.first_stage {
+            let settings = PoolSettings {
+                workers: first.workers,
+                jobs: self.directory.jobs().join("first-stage"),
+                ..settings
+            };
+            let tell = self.happenings.0.clone();
+            let pool = Pool::start(&first.open_oracle, &settings, move |event| {
+                let _ = tell.send(Happening::Pool(OracleId::First, event));
+            });
+            self.first_pool = Some(pool.map_err(RunError::Thread)?);
+        }
         if let ProposalSource::Learned(learning) = &self.plan.proposal {
             let tell = self.happenings.0.clone();
             let fitter = (learning.fitter)();
@@ -383,8 +427,10 @@ impl Driver {
             if stopping.is_none() {
                 stopping = self.stop_reason();
                 self.stopping = stopping.is_some();
-                if let (true, Some(pool)) = (self.stopping, &self.pool) {
-                    pool.leave();
+                if self.stopping {
+                    for pool in self.pool.iter().chain(&self.first_pool) {
+                        pool.leave();
+                    }
                 }
                 self.pump(stopping.is_some())?;
             }

@@ -137,7 +137,12 @@ impl Driver {
             return;
         }
         let kept: Vec<&[f64]> = self.chains.iter().map(|chain| &chain.energies[discard..]).collect();
-        let ess = crate::analysis::statistics::ess_bulk(&kept);
+        // Every rung is an ensemble of its own, and each must have enough.
+        let ladders = self.plan.ladder.as_ref().map_or(kept.len(), |ladder| ladder.ladders);
+        let ess = kept
+            .chunks(ladders.max(1))
+            .map(crate::analysis::statistics::ess_bulk)
+            .fold(f64::INFINITY, f64::min);
         if ess >= target {
             self.ess_reached = Some(ess);
         }

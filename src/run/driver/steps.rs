@@ -9,10 +9,12 @@ use crate::potential::{Potential, Workspace};
 use crate::run::chain::Activity;
 use crate::run::records::{ChainRecord, RequestId};
 use crate::sampling::{
-    Advance, Decision, Environment, Kernel, Outcome, Phase, Reply, SlhmcTask, State, StepId, Task, TrajectoryPlan,
+    Advance, Decision, Environment, Kernel, OracleId, Outcome, Phase, Reply, SlhmcTask, State, StepId, Task,
+    TrajectoryPlan,
 };
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
+use crate::units::BOLTZMANN;
 
 impl Driver {
     /// Starts whatever can be started; with `stopping` nothing new, but what is journalled still takes effect.
@@ -46,7 +48,12 @@ impl Driver {
             Block::Within if self.chains[chain].finished => return Ok(false),
             Block::Within => {}
         }
-        let (id, plan, potential) = match self.next(chain) {
+        let next = self.next(chain);
+        // Whoever waits for an exchange goes on after it; a run that ends here needs it no more.
+        if self.chains[chain].meeting.is_some() && !matches!(next, Next::Finished) {
+            return Ok(false);
+        }
+        let (id, plan, potential) = match next {
             Next::Blocked => return Ok(false),
             Next::Finished => {
                 self.chains[chain].finished = true;
@@ -71,7 +78,11 @@ impl Driver {
             self.plan.kernel
         };
         // A journalled proposal is taken as it is: on another machine the trajectory may differ in its last bits.
-        if let Some(stored) = self.store.request(&request)
+        let stored = self.store.request(&request).or_else(|| {
+            let first = self.first_store.as_ref()?;
+            first.request(&request_id(&id, FIRST_STAGE_END))
+        });
+        if let Some(stored) = stored
             && let Some(proposal) = stored.proposal
         {
             let here = &self.chains[chain].state.structure;
@@ -83,6 +94,7 @@ impl Driver {
                 proposal,
                 end: Some(end),
             }));
+            let task = self.staged(chain, id, task);
             return self.advance_moves(chain, id, task);
         }
         let heavy = kernel.proposes() || matches!(kernel, Kernel::Langevin { on_network: true, .. });
@@ -93,25 +105,36 @@ impl Driver {
             };
             self.chains[chain].activity = Activity::Proposing(id);
             self.in_flight += 1;
-            let environment = self.environment(&id);
+            let environment = self.proposing(chain, &id);
             let tell = self.happenings.0.clone();
             rayon::spawn(move || {
                 let task = kernel.begin(&environment, &plan, potential.as_deref(), &state, id, &mut workspace);
                 let _ = tell.send(Happening::Began(chain, Box::new((task, workspace))));
             });
         } else {
-            let task = kernel.begin(&self.plan.environment, &plan, None, &state, id, &mut Workspace::new());
+            let environment = self.environment(chain, id.generation);
+            let task = kernel.begin(environment, &plan, None, &state, id, &mut Workspace::new());
             return self.advance_moves(chain, id, task);
         }
         Ok(true)
     }
 
-    /// The environment of a step: the run's, with the mass matrix of its generation where that has one.
-    fn environment(&self, id: &StepId) -> Environment {
-        let mut environment = self.plan.environment.clone();
+    /// The environment of a chain's step: its rung's, with the mass matrix of its generation where that has one.
+    fn proposing(&self, chain: usize, id: &StepId) -> Environment {
+        let mut environment = self.environment(chain, id.generation).clone();
         let masses = id.generation.and_then(|generation| self.masses.get(&generation));
         environment.kinetics = environment.kinetics.with_mass_matrix(masses.cloned());
         environment
+    }
+
+    /// While sampling with two oracles, a finished trajectory is decided in two stages. While networks are learned the dear oracle labels every
+    /// proposal: what is rejected teaches too.
+    pub(super) fn staged(&self, chain: usize, id: StepId, task: Task) -> Task {
+        if self.plan.first_stage.is_some() && id.phase == Phase::Sampling {
+            task.in_two_stages(self.environment(chain, id.generation), id)
+        } else {
+            task
+        }
     }
 
     /// Lets a fresh task go on; whether it came anywhere before the run had to stop.
@@ -134,8 +157,13 @@ impl Driver {
         };
         let mut state = self.chains[chain].state.clone();
         if self.recorded(id.phase) {
+            if decision.outcome == Outcome::Unphysical {
+                // The oracle of the first stage had no answer.
+                self.unphysical += 1;
+            }
             // Nothing was labelled and nothing has moved.
             state.momenta = None;
+            state.first_stage = first_stage_energy(&decision).or(state.first_stage);
             self.settle(chain, &decision, state, None, true)?;
             return Ok(true);
         }
@@ -143,6 +171,7 @@ impl Driver {
             self.unphysical += 1;
         }
         state.labels.energy = decision.energy;
+        state.first_stage = first_stage_energy(&decision).or(state.first_stage);
         if let Some(s) = decision.stress {
             state.labels.stress = Some([[s[0], s[5], s[4]], [s[5], s[1], s[3]], [s[4], s[3], s[2]]]);
         }
@@ -158,14 +187,13 @@ impl Driver {
             && self.chains[chain].last_anchor.is_none_or(|step| decision.step > step)
         {
             // Since the last anchor the trajectories are run again; their labels are in the journal.
-            let environment = self.environment(&id);
-            let Some(workspace) = self.workspaces[chain].as_mut() else {
+            let Some(mut workspace) = self.workspaces[chain].take() else {
                 return Ok(false);
             };
-            let task = self
-                .plan
-                .kernel
-                .begin(&environment, &plan, potential, &state, id, workspace);
+            let environment = self.proposing(chain, &id);
+            let kernel = self.plan.kernel;
+            let task = kernel.begin(&environment, &plan, potential, &state, id, &mut workspace);
+            self.workspaces[chain] = Some(workspace);
             let end = match task {
                 Task::Slhmc(task) => task.end,
                 _ => None,
@@ -174,6 +202,12 @@ impl Driver {
                 state.structure = end;
             } else {
                 return Err(self.contradiction(chain, decision.step, "its trajectory cannot be repeated"));
+            }
+        } else if decision.cell.is_some() {
+            // An exchange at another pressure needs the volume, whatever else is known of the state.
+            let positions = state.structure.positions.clone();
+            if let Some(structure) = state.structure.with_cell_and_positions(decision.cell, positions) {
+                state.structure = structure;
             }
         }
         self.settle(chain, &decision, state, None, true)?;
@@ -204,34 +238,46 @@ impl Driver {
                 Some(Reply::Labels(labels)) => Some(labels.clone()),
                 _ => None,
             };
+            // A label of the first stage is none of the surface that is learned.
             let asked_for = match &task {
                 Task::Slhmc(task) => task.end.clone(),
+                Task::Delayed(task) if task.proposal.first_stage.is_some_and(|stage| stage.passed) => task.end.clone(),
                 _ => None,
             };
-            match task.advance(&self.plan.environment, &self.chains[chain].state, id, reply.take()) {
-                Advance::NeedLabel(structure) => {
-                    let request = request_id(&id, index);
-                    if !self.store.has_reply(&request) && (self.stopping || !self.may_begin_label()) {
+            let environment = self.environment(chain, id.generation);
+            match task.advance(environment, &self.chains[chain].state, id, reply.take()) {
+                Advance::NeedLabel(oracle, structure) => {
+                    let proposal = match &task {
+                        Task::Slhmc(task) => Some(task.proposal),
+                        Task::Delayed(task) => Some(task.proposal),
+                        _ => None,
+                    };
+                    let (request, proposal) = match oracle {
+                        OracleId::Final => (request_id(&id, index), proposal),
+                        OracleId::First => {
+                            let at_end = proposal.and_then(|own| own.first_stage?.start).is_some();
+                            let index = if at_end { FIRST_STAGE_END } else { FIRST_STAGE_START };
+                            (request_id(&id, index), proposal.filter(|_| at_end))
+                        }
+                    };
+                    if !self.has_reply(oracle, &request) && (self.stopping || !self.may_begin_label()) {
                         // Nothing new is asked for. A resume begins the step again, with the labels it has.
                         self.chains[chain].activity = Activity::Idle;
                         self.chains[chain].bootstrap_frames.clear();
                         return Ok(());
                     }
-                    let proposal = match &task {
-                        Task::Slhmc(task) => Some(task.proposal),
-                        _ => None,
-                    };
-                    let recorded = self.recorded(id.phase);
-                    match self.ask(request, &structure, proposal, recorded, Some(chain))? {
+                    let recorded = self.recorded_by(oracle, id.phase);
+                    match self.ask(oracle, request, &structure, proposal, recorded, Some(chain))? {
                         Some(answer) => {
                             if id.phase == Phase::Bootstrap {
                                 self.keep_bootstrap_frame(chain, &structure, &answer);
                             }
-                            index += 1;
+                            index += u32::from(oracle == OracleId::Final);
                             reply = Some(answer);
                         }
                         None => {
                             self.chains[chain].activity = Activity::Waiting {
+                                oracle,
                                 id,
                                 index,
                                 task: Box::new(task),
@@ -313,12 +359,17 @@ impl Driver {
             _ => None,
         };
         let contributes = self.learns() && self.recorded(decision.phase);
+        let environment = self.environment(chain, decision.generation);
+        let temperature = environment.thermal_energy / BOLTZMANN;
+        let temperature = self.plan.ladder.as_ref().map(|_| temperature);
+        let load = environment.ensemble.barostat();
+        let work = load.map_or(0.0, |barostat| barostat.load.work(&state.structure.cell));
         let this = &mut self.chains[chain];
         if sampling {
             let sampled = this.energies.len() as u64 + 1;
             let every = self.plan.trajectory_every;
             if every > 0 && sampled > self.plan.sampling.discard && sampled.is_multiple_of(every) {
-                self.outputs.frame(chain, &state, decision)?;
+                self.outputs.frame(chain, &state, decision, temperature)?;
             }
             this.energies.push(decision.energy);
         }
@@ -329,7 +380,8 @@ impl Driver {
             let due = if carries {
                 accepted || matches!(kernel, Kernel::Langevin { .. })
             } else {
-                decision.step.is_multiple_of(self.plan.anchor_every.max(1))
+                // By round, so that all chains of a ladder have them together.
+                round.is_multiple_of(self.plan.anchor_every.max(1))
             };
             if sampling && self.plan.cheap_oracle && due {
                 this.journal.append(&ChainRecord::Anchor {
@@ -348,6 +400,7 @@ impl Driver {
             let bootstrap = decision.phase == Phase::Bootstrap;
             let mut frames = std::mem::take(&mut this.bootstrap_frames);
             let settled = this.state.structure.clone();
+            let energy = this.state.labels.energy + work;
             for frame in &frames {
                 self.outputs
                     .label(&frame.structure, &frame.labels, &request, Phase::Bootstrap, None, None)?;
@@ -359,10 +412,28 @@ impl Driver {
                 accepted: (!bootstrap).then_some(accepted),
                 disagreement,
                 settled,
+                energy,
             };
             self.early.insert((round, chain), contribution);
         }
+        if decision.phase != Phase::Bootstrap {
+            self.meet(chain, round, decision.generation)?;
+        }
         self.complete_rounds()
+    }
+}
+
+/// Numbers of the first stage's labels within a step: of the state, where it has none yet, and of the proposal.
+const FIRST_STAGE_START: u32 = 0;
+const FIRST_STAGE_END: u32 = 1;
+
+/// The first stage's energy of the state after a decision, eV.
+fn first_stage_energy(decision: &Decision) -> Option<f64> {
+    let stage = decision.first_stage?;
+    if decision.outcome == Outcome::Accepted {
+        stage.end
+    } else {
+        stage.start
     }
 }
 
