@@ -180,7 +180,7 @@ fn two_oracles_spare_dear_labels() {
 }
 
 #[test]
-fn silicon_on_density_functional_theory_runs_where_pw_x_is() {
+fn silicon_and_quartz_on_density_functional_theory_run_where_pw_x_is() {
     // Looked for, not started: it leaves files where it runs.
     let there = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("pw.x").is_file()));
@@ -201,4 +201,47 @@ fn silicon_on_density_functional_theory_runs_where_pw_x_is() {
     // 7 bootstrap labels, at most 6 while learning, 12 while sampling; a diverged trajectory costs none.
     let total = analysis["oracle_calls"]["total"].as_u64().unwrap();
     assert!((8..=25).contains(&total), "{total}");
+    // A label of quartz takes twice as long.
+    let settings = [
+        "bootstrap.structures=5",
+        "learning.stop-after=8",
+        "trajectory.tune=false",
+        "trajectory.steps=6",
+        "sampling.steps=3",
+        "sampling.discard=1",
+        "sampling.chains=1",
+    ];
+    let analysis = run("quartz-dft", &settings);
+    assert_eq!(analysis["samples"], 2);
+    assert!(analysis["acceptance"].as_f64().unwrap() > 0.0, "{analysis}");
+}
+
+#[test]
+fn kaolinite_on_clayff_runs_where_lammps_is() {
+    let there = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("lmp").is_file()));
+    if !there {
+        let required = std::env::var("SLMC_REQUIRE_ORACLES").unwrap_or_default();
+        assert!(!required.contains("lammps"), "lmp is required and not installed");
+        eprintln!("skipped: no lmp");
+        return;
+    }
+    let settings = [
+        "bootstrap.structures=10",
+        "descriptor.radial-count=6",
+        "descriptor.angular-count=2",
+        "descriptor.angular-degree=2",
+        "learning.stop-after=15",
+        "trajectory.steps=8",
+        "trajectory.tune=false",
+        "trajectory.most-segments=1",
+        "sampling.steps=6",
+        "sampling.discard=1",
+    ];
+    let analysis = run("kaolinite", &settings);
+    assert_eq!(analysis["samples"], 10);
+    assert!(analysis["acceptance"].as_f64().unwrap() > 0.1, "{analysis}");
+    // The relaxed crystal has -250.78 eV; 34 atoms at 300 K hold some 1.3 eV more.
+    let energy = analysis["potential_energy"]["mean"].as_f64().unwrap();
+    assert!((-250.8..-248.0).contains(&energy), "{energy}");
 }

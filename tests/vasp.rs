@@ -615,6 +615,21 @@ fn a_user_comes_from_nothing_to_the_same_decisions_as_the_embedded_surface() {
         events.contains("cold-check") && events.contains("electronic steps"),
         "{events}"
     );
+    // The replica claims 35064 kB; a process of its own that held more counts more.
+    let costs = events.lines().filter(|line| line.contains("\"label\""));
+    let memory = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["memory"].as_u64();
+    assert!(
+        costs.clone().count() >= 30
+            && costs
+                .clone()
+                .all(|line| memory(line).is_some_and(|bytes| bytes >= 35064 * 1024)),
+        "{events}"
+    );
+    let (_, status, _) = slmc(&project, &["status", "vasp"]);
+    assert!(
+        status.contains("labels took") && status.contains("the largest process held"),
+        "{status}"
+    );
     // Several solutions stop the run, resumable.
     let config = text("vasp") + "[oracle.vasp.environment]\nVASP_REPLICA_SECOND_SOLUTION = \"0.05\"\n";
     std::fs::write(project.join("slmc.toml"), config).unwrap();
@@ -623,6 +638,81 @@ fn a_user_comes_from_nothing_to_the_same_decisions_as_the_embedded_surface() {
     assert!(errors.contains("no function of the structure"), "{errors}");
     let (code, _, errors) = slmc(&project, &["resume", "several", "--set", "oracle.vasp.reuse=false"]);
     assert_eq!(code, 0, "{errors}");
+}
+
+/// Silicon, oxygen or both, on Vashishta's surface.
+fn composition(symbols: &[&str], k: usize) -> Structure {
+    let places = [[0.0, 0.0, 0.0], [2.6, 0.1, 0.0], [0.0, 2.7, 0.2], [2.5, 2.6, 2.7]];
+    let species: Vec<Species> = (0..4)
+        .map(|atom| symbols[atom % symbols.len()].parse().unwrap())
+        .collect();
+    let positions = places.map(|p| [p[0] + 0.01 * k as f64, p[1], p[2]]).to_vec();
+    Structure::new(Cell::cubic(5.4).unwrap(), species, positions).unwrap()
+}
+
+#[test]
+fn a_batch_may_mix_compositions_and_goes_on_where_it_was() {
+    let place = Place::new("ENCUT = 400\nEDIFF = 1E-6\nNELM = 60\n", &["O", "Si"]);
+    let folder = place.folder.path();
+    let kinds: [&[&str]; 7] = [
+        &["Si", "O"],
+        &["O"],
+        &["Si"],
+        &["O", "Si"],
+        &["Si"],
+        &["Si", "O"],
+        &["O"],
+    ];
+    let asked: Vec<Structure> = kinds.iter().enumerate().map(|(k, kind)| composition(kind, k)).collect();
+    let frames: Vec<slmc::formats::Frame> = asked.iter().cloned().map(Into::into).collect();
+    slmc::formats::write(folder.join("asked.xyz"), &frames).unwrap();
+    let config = |more: &str| {
+        let text = format!(
+            "[structure]\nfile = \"asked.xyz\"\n[ensemble.nvt]\ntemperature = \"300 K\"\n[pool]\nworkers = 1\nretries = 0\n[oracle.vasp]\nrecipe = \
+             \"recipe\"\n[oracle.vasp.environment]\nVASP_REPLICA_SURFACE = \"vashishta\"\nVASP_REPLICA_COUNT = \"{}\"\n{more}",
+            folder.join("count").display()
+        );
+        std::fs::write(folder.join("slmc.toml"), text).unwrap();
+    };
+    let label = || slmc(folder, &["label", "asked.xyz", "slmc.toml", "-o", "out.xyz"]);
+    config("VASP_REPLICA_FAULT = \"crash\"\nVASP_REPLICA_AT = \"5\"\n");
+    let (code, _, errors) = label();
+    assert_eq!(code, 69, "{errors}");
+    assert!(!folder.join("out.xyz").exists() && folder.join("out.xyz.journal").exists());
+    config("");
+    let (code, _, errors) = label();
+    assert_eq!(code, 0, "{errors}");
+    assert!(errors.contains("of 7 structures are labelled already"), "{errors}");
+    assert!(
+        errors.contains("labels took") && errors.contains("the largest process held"),
+        "{errors}"
+    );
+    assert_eq!(
+        place.launches(),
+        8,
+        "one label was lost in the crash, none was made twice"
+    );
+    let labelled = slmc::formats::read(folder.join("out.xyz")).unwrap();
+    for (frame, structure) in labelled.iter().zip(&asked) {
+        let found = frame.labels.as_ref().unwrap();
+        assert_same(found, &truth(structure, "vashishta"));
+    }
+    // What a label was made with depends on its elements alone, whatever was labelled before it.
+    let digest = |k: usize| labelled[k].info["slmc_fingerprint"].clone();
+    assert!(digest(0) == digest(3) && digest(0) == digest(5) && digest(1) == digest(6) && digest(2) == digest(4));
+    assert!(digest(0) != digest(1) && digest(1) != digest(2) && digest(0) != digest(2));
+    // Another INCAR is another oracle, for any composition.
+    let more: Vec<slmc::formats::Frame> = (0..8)
+        .map(|k| asked.get(k).cloned().unwrap_or_else(|| composition(&["O"], k)).into())
+        .collect();
+    slmc::formats::write(folder.join("asked.xyz"), &more).unwrap();
+    std::fs::write(folder.join("recipe/INCAR"), "ENCUT = 500\nEDIFF = 1E-6\nNELM = 60\n").unwrap();
+    let (code, _, errors) = label();
+    assert!(code == 65 && errors.contains("another oracle"), "{code} {errors}");
+    std::fs::write(folder.join("recipe/INCAR"), "ENCUT = 400\nEDIFF = 1E-6\nNELM = 60\n").unwrap();
+    let (code, _, errors) = label();
+    assert_eq!(code, 0, "{errors}");
+    assert_eq!(slmc::formats::read(folder.join("out.xyz")).unwrap().len(), 8);
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub struct Data {
 enum Command {
     /// Make structures: supercells, random displacements and strains, scans of the volume.
     Make(Make),
+    /// Take the labels of calculations that were made already: VASP, pw.x, extended XYZ, n2p2.
+    Import(super::import::Import),
     /// Convert to another format, or put several files into one; labels are kept.
     #[command(visible_alias = "merge")]
     Convert(Convert),
@@ -215,6 +217,7 @@ impl Data {
     /// Does what is asked and says what was written.
     pub fn run(self, verbosity: Verbosity) -> Result<u8, Failure> {
         let said = match self.command {
+            Command::Import(command) => return command.run(verbosity),
             Command::Make(command) => command.run()?,
             Command::Convert(command) => write(&command.output, &read_all(&command.files)?)?,
             Command::Slice(command) => write(&command.output, &command.range.of(read(&command.file)?))?,
@@ -310,7 +313,7 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Frame>, Failure> {
     Ok(frames)
 }
 
-fn write(path: &Path, frames: &[Frame]) -> Result<String, Failure> {
+pub(super) fn write(path: &Path, frames: &[Frame]) -> Result<String, Failure> {
     if frames.is_empty() {
         return Err(Failure::new(exit::DATA, "nothing is left to write"));
     }

@@ -103,6 +103,10 @@ impl Label {
                 end.labelled,
                 self.output.display()
             );
+            // Of embedded oracles nobody asks what they cost.
+            if end.cost.memory.is_some() {
+                eprintln!("{}", end.cost);
+            }
         }
         if end.unphysical > 0 {
             return Err(Failure::new(

@@ -5,6 +5,7 @@ mod check;
 mod data;
 mod drive;
 mod export;
+mod import;
 mod init;
 mod label;
 mod predict;

@@ -7,6 +7,9 @@ use serde_json::json;
 
 use super::{Failure, exit, say};
 use crate::run::RunDirectory;
+use crate::run::cost::Cost;
+use crate::run::journal::Journal;
+use crate::run::records::Event;
 use crate::run::results::Results;
 use crate::sampling::{Outcome, Phase};
 
@@ -63,6 +66,7 @@ impl Status {
                 / recent.len() as f64
         });
         let newest = results.generations.last();
+        let cost = Cost::of(&Journal::<Event>::read(&RunDirectory::new(&self.directory).events()).unwrap_or_default());
         let complete = !running && sampled.iter().sum::<u64>() >= wanted;
         if self.json {
             let value = json!({
@@ -75,6 +79,9 @@ impl Status {
                 "acceptance_recent": acceptance,
                 "generation": newest.map(|generation| generation.generation),
                 "frozen": newest.is_some_and(|generation| generation.frozen),
+                "oracle_seconds": cost.map(|cost| cost.seconds),
+                "longest_label_seconds": cost.map(|cost| cost.longest),
+                "largest_process_bytes": cost.and_then(|cost| cost.memory),
                 "validation_error": newest.and_then(|generation| generation.validation_error),
                 "trajectory": newest.map(crate::run::results::trajectory_json),
             });
@@ -97,6 +104,9 @@ impl Status {
             calls.sampling,
             sampled.iter().sum::<u64>(),
         );
+        if let Some(cost) = cost {
+            text.push_str(&format!("  cost          {cost}\n"));
+        }
         if let Some(acceptance) = acceptance {
             text.push_str(&format!(
                 "  acceptance    {acceptance:.2} over the latest {} steps\n",

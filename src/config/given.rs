@@ -10,6 +10,7 @@ use super::schema::{Config, KernelConfig};
 use crate::formats::n2p2::{self, UnitsError};
 use crate::oracle::analytic::{AnalyticConfig, build};
 use crate::potential::{Potential, Swirl, load};
+use crate::run::plan::LabelDigests;
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
@@ -144,7 +145,7 @@ pub(super) fn read_data(
     folder: &Path,
     first: &Structure,
     check: &mut Checker<'_>,
-) -> (Vec<Arc<LabelledStructure>>, BTreeSet<String>) {
+) -> (Vec<Arc<LabelledStructure>>, LabelDigests) {
     let mut data = Vec::new();
     let mut digests = BTreeSet::new();
     for name in &config.bootstrap.data {
@@ -182,7 +183,9 @@ pub(super) fn read_data(
                 );
                 break;
             }
-            digests.extend(frame.info.get("slmc_fingerprint").cloned());
+            if let Some(digest) = frame.info.get("slmc_fingerprint") {
+                digests.insert((frame.structure.elements(), digest.clone()));
+            }
             data.push(Arc::new(LabelledStructure {
                 structure: frame.structure,
                 labels,

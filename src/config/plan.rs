@@ -1,6 +1,5 @@
 //! From a parsed configuration to a plan that can run: everything that can be checked is checked here, all complaints at once.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,7 @@ use crate::potential::Potential;
 use crate::run::fitter::NetworkFitter;
 use crate::run::journal::Durability;
 use crate::run::learner::Schedule;
-use crate::run::plan::{BootstrapPlan, LearningPlan, Plan, ProposalSource, SamplingPlan};
+use crate::run::plan::{BootstrapPlan, LabelDigests, LearningPlan, Plan, ProposalSource, SamplingPlan};
 use crate::run::trainer::Fitter;
 use crate::sampling::{Acceptance, Environment, Groups, Kernel, TrajectoryPlan};
 use crate::structure::Structure;
@@ -196,7 +195,7 @@ fn assemble(
     starts: Vec<Structure>,
     settings: Settings,
     given: Option<Arc<dyn Potential>>,
-    (data, data_digests): (Vec<Arc<LabelledStructure>>, BTreeSet<String>),
+    (data, data_digests): (Vec<Arc<LabelledStructure>>, LabelDigests),
 ) -> Plan {
     let first = &starts[0];
     let ladder = config.ladder();

@@ -49,7 +49,7 @@ fn bin(structure: &Structure, tolerance: f64) -> i64 {
     (longest / (2.0 * tolerance).max(1e-6)).floor() as i64
 }
 
-fn same(a: &Structure, b: &Structure, tolerance: f64) -> bool {
+pub(super) fn same(a: &Structure, b: &Structure, tolerance: f64) -> bool {
     let near = |a: f64, b: f64| (a - b).abs() <= tolerance;
     let periodic = a.cell.periodic();
     if periodic != b.cell.periodic() || a.species != b.species {

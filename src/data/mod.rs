@@ -2,6 +2,7 @@
 
 mod choose;
 mod duplicates;
+pub mod import;
 mod make;
 mod split;
 

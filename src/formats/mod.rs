@@ -10,6 +10,8 @@ pub mod zarr;
 
 mod source;
 
+pub(crate) use source::open;
+
 use std::path::Path;
 
 pub use error::FormatError;

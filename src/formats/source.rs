@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use super::FormatError;
 
 /// A file's lines, unpacked if it begins as gzip does.
-pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, FormatError> {
+pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>, FormatError> {
     let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(FormatError::reading(path))?);
     let beginning = file.fill_buf().map_err(FormatError::reading(path))?;
     if beginning.starts_with(&[0x1f, 0x8b]) {

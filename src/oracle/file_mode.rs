@@ -43,6 +43,11 @@ pub trait FileMode: Send {
         &[]
     }
 
+    /// The largest memory of one process of the last calculation, where the program itself tells, bytes.
+    fn told_memory(&self) -> Option<u64> {
+        None
+    }
+
     /// What defines the surface.
     fn fingerprint(&self) -> Fingerprint;
 
@@ -90,6 +95,8 @@ pub struct FileOracle<Adaptor: FileMode> {
     cold: bool,
     was_warm: bool,
     notes: Vec<Note>,
+    /// The largest memory of one process of the last label, bytes.
+    memory: Option<u64>,
     /// Where programs run: as batch jobs, or on this machine.
     slurm: Option<Arc<Slurm>>,
     /// Whether what lies in the present request's folder is for a later driver to take over.
@@ -114,6 +121,7 @@ impl<Adaptor: FileMode> FileOracle<Adaptor> {
             cold: false,
             was_warm: false,
             notes: Vec::new(),
+            memory: None,
             slurm: None,
             left: false,
         }
@@ -174,7 +182,10 @@ impl<Adaptor: FileMode> FileOracle<Adaptor> {
                 (exit, folder)
             }
         };
+        self.memory = self.memory.max(exit.memory);
         let labels = self.adaptor.harvest(request.structure, &folder, &exit)?;
+        // The program knows of its processes on other machines, too.
+        self.memory = self.memory.max(self.adaptor.told_memory());
         Ok((labels, folder))
     }
 
@@ -357,6 +368,7 @@ impl<Adaptor: FileMode> Oracle for FileOracle<Adaptor> {
         let taken_over = self.slurm.as_ref().and_then(|_| Record::read(job.path()));
         self.was_warm = taken_over.map_or(warm.is_some(), |record| record.warm);
         self.left = false;
+        self.memory = None;
         let answer = self.ladder(Request { structure, job }, warm.as_deref());
         self.notes.extend(self.adaptor.take_notes());
         match answer {
@@ -401,6 +413,10 @@ impl<Adaptor: FileMode> Oracle for FileOracle<Adaptor> {
 
     fn start_cold(&mut self) {
         self.cold = true;
+    }
+
+    fn memory(&self) -> Option<u64> {
+        self.memory
     }
 
     fn take_notes(&mut self) -> Vec<Note> {

@@ -97,6 +97,8 @@ pub struct Exit {
     pub launched: SystemTime,
     /// Wall-clock seconds.
     pub seconds: f64,
+    /// The largest memory of one of its processes, bytes.
+    pub memory: Option<u64>,
     /// The last lines it printed, for messages.
     pub tail: String,
 }
@@ -168,7 +170,7 @@ pub fn run(launch: &Launch) -> Result<Exit, ProcessError> {
     })?;
     let begun = Instant::now();
     let mut process = ProcessGroup::start(&launch.words, &launch.folder, &launch.environment)?;
-    process.wait_for_end(launch.timeout);
+    let memory = process.wait_for_end(launch.timeout);
     let timed_out = !process.has_ended();
     let status: Option<ExitStatus> = process.stop_with_status(Duration::ZERO);
     Ok(Exit {
@@ -177,6 +179,7 @@ pub fn run(launch: &Launch) -> Result<Exit, ProcessError> {
         timed_out,
         launched,
         seconds: begun.elapsed().as_secs_f64(),
+        memory,
         tail: process.tail(),
     })
 }

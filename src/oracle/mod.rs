@@ -9,6 +9,7 @@ pub mod espresso;
 pub mod file_mode;
 pub mod ipi;
 pub mod launch;
+pub mod memory;
 pub mod process;
 pub mod recorded;
 pub mod slurm;
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use crate::potential::Labels;
-use crate::structure::Structure;
+use crate::structure::{Species, Structure};
 
 pub mod pool;
 mod queue;
@@ -207,6 +208,34 @@ impl Fingerprint {
         format!("{:08x}", hasher.finalize())
     }
 
+    /// What of it concerns structures of these elements: entries of other elements' pseudopotentials are left out.
+    #[must_use]
+    pub fn of_elements(&self, elements: &[Species]) -> Self {
+        let concerns = |key: &str| match element_of_entry(key) {
+            Some(element) => elements.contains(&element),
+            None => true,
+        };
+        Self(
+            self.0
+                .iter()
+                .filter(|(key, _)| concerns(key))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        )
+    }
+
+    /// Whether one oracle may answer for structures of different elements with this and the other: only entries of elements that one of
+    /// them has not differ.
+    pub fn is_of_the_same_oracle(&self, other: &Self) -> bool {
+        let agree = |one: &Self, other: &Self| {
+            one.0.iter().all(|(key, value)| match other.0.get(key) {
+                Some(known) => known == value,
+                None => element_of_entry(key).is_some(),
+            })
+        };
+        agree(self, other) && agree(other, self)
+    }
+
     /// What differs from another, in words: "key was this and is that".
     pub fn difference(&self, now: &Self) -> String {
         let show = |value: Option<&String>| value.map_or("absent".to_owned(), Clone::clone);
@@ -218,6 +247,13 @@ impl Fingerprint {
             .collect();
         changed.join("; ")
     }
+}
+
+/// The element of an entry that concerns only structures that hold it.
+fn element_of_entry(key: &str) -> Option<Species> {
+    ["POTCAR ", "pseudopotential "]
+        .iter()
+        .find_map(|kind| key.strip_prefix(kind)?.parse().ok())
 }
 
 /// An exact potential-energy surface, one instance per worker thread. A call may take hours and may fail.
@@ -245,6 +281,11 @@ pub trait Oracle: Send {
 
     /// Makes the next label start from nothing.
     fn start_cold(&mut self) {}
+
+    /// The largest memory of one process that worked on the last answer, bytes; `None` where no process did or nothing is known.
+    fn memory(&self) -> Option<u64> {
+        None
+    }
 
     /// Folders in `jobs` in which a label of this name for this structure is under way or done since an earlier driver, in the
     /// order of its attempts: [`Self::label`] takes them over.

@@ -102,6 +102,8 @@ pub enum PoolEvent<Id> {
         fingerprint: Fingerprint,
         /// Wall-clock seconds, retries included.
         seconds: f64,
+        /// The largest memory of one process that worked on it, bytes.
+        memory: Option<u64>,
         /// The folder of the answer, to be removed once the answer is safe: until then it is all there is of a label.
         spent: Option<PathBuf>,
     },
@@ -200,7 +202,7 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
             let begun = Instant::now();
             if self.is_left() {
                 let left = Answer::Left("it had not begun".to_owned());
-                self.reply(&queued.request, (left, None), oracle.fingerprint(), begun);
+                self.reply(&queued.request, (left, None), oracle.as_ref(), begun);
                 continue;
             }
             oracle.select_chain(queued.chain, queued.request.stands_at.as_ref());
@@ -222,15 +224,14 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
             }
             let Answer::Failed(error) = answer else {
                 failures = 0;
-                self.reply(&queued.request, (answer, spent), oracle.fingerprint(), begun);
+                self.reply(&queued.request, (answer, spent), oracle.as_ref(), begun);
                 continue;
             };
             failures += 1;
             queued.tried.insert(worker);
             let hopeless = error.fault() == Fault::Fatal || self.queue.is_cancelled();
             if hopeless || !self.queue.another(worker, &queued.tried) {
-                let failed = (Answer::Failed(error), None);
-                self.reply(&queued.request, failed, oracle.fingerprint(), begun);
+                self.reply(&queued.request, (Answer::Failed(error), None), oracle.as_ref(), begun);
                 continue;
             }
             (self.tell)(PoolEvent::Retry {
@@ -239,8 +240,7 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
             });
             let reason = error.to_string();
             if let Err(queued) = self.queue.push(queued) {
-                let failed = (Answer::Failed(error), None);
-                self.reply(&queued.request, failed, oracle.fingerprint(), begun);
+                self.reply(&queued.request, (Answer::Failed(error), None), oracle.as_ref(), begun);
             }
             if failures >= self.settings.retire_after {
                 let error = OracleError::Transient {
@@ -283,14 +283,16 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
         &self,
         request: &PoolRequest<Id>,
         (answer, spent): (Answer, Option<PathBuf>),
-        fingerprint: Fingerprint,
+        oracle: &dyn Oracle,
         begun: Instant,
     ) {
+        let fingerprint = oracle.fingerprint().of_elements(&request.structure.elements());
         (self.tell)(PoolEvent::Reply {
             id: request.id.clone(),
             answer,
             fingerprint,
             seconds: begun.elapsed().as_secs_f64(),
+            memory: oracle.memory(),
             spent,
         });
     }
@@ -303,7 +305,14 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
                 oracle: format!("worker {}", self.worker),
                 reason: error.to_string(),
             });
-            self.reply(&queued.request, (failed, None), fingerprint.clone(), Instant::now());
+            (self.tell)(PoolEvent::Reply {
+                id: queued.request.id.clone(),
+                answer: failed,
+                fingerprint: fingerprint.of_elements(&queued.request.structure.elements()),
+                seconds: 0.0,
+                memory: None,
+                spent: None,
+            });
         }
         let worker = self.worker;
         (self.tell)(PoolEvent::Gone { worker, left, error });

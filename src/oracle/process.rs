@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use super::memory::PeakMemory;
+
 /// How often a process is looked at while waiting for its end.
 const LOOK: Duration = Duration::from_millis(5);
 /// How long a group may take between the polite signal and the final one: a launcher such as mpirun, whose ranks are in
@@ -214,12 +216,16 @@ impl ProcessGroup {
         self.child.wait().ok()
     }
 
-    /// Waits up to `patience` for the process to end by itself, looking every few milliseconds.
-    pub fn wait_for_end(&self, patience: Duration) {
+    /// Waits up to `patience` for the process to end by itself, looking every few milliseconds; gives the largest memory of one of
+    /// its processes, bytes.
+    pub fn wait_for_end(&self, patience: Duration) -> Option<u64> {
         let start = Instant::now();
+        let mut memory = PeakMemory::of(self.id());
         while !self.has_ended() && start.elapsed() < patience {
+            memory.look();
             std::thread::sleep(LOOK.min(patience.saturating_sub(start.elapsed())));
         }
+        memory.bytes()
     }
 
     /// The last lines of standard output and error, for messages.

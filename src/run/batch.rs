@@ -13,6 +13,7 @@ use crate::linear::{Mat3, Vec3};
 use crate::oracle::pool::{Answer, OpenOracle, Pool, PoolEvent, PoolRequest, PoolSettings};
 use crate::oracle::{Fingerprint, OracleError};
 use crate::potential::Labels;
+use crate::run::cost::Cost;
 use crate::run::journal::{Durability, Journal, JournalError};
 use crate::run::stop::StopFlag;
 
@@ -42,7 +43,7 @@ pub enum BatchError {
 }
 
 /// How a batch ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchEnd {
     /// Structures with labels.
     pub labelled: usize,
@@ -50,6 +51,8 @@ pub struct BatchEnd {
     pub unphysical: usize,
     /// Structures still without an answer; the output is not written.
     pub missing: usize,
+    /// What this call's labels cost.
+    pub cost: Cost,
 }
 
 /// What whoever watches is told.
@@ -70,10 +73,12 @@ pub trait BatchObserver {
 enum Record {
     /// Who answers; before the first answer.
     Oracle { fingerprint: Fingerprint },
-    /// Labels of a structure.
+    /// Labels of a structure, with the digest of the fingerprint they were made under.
     Label {
         frame: usize,
         structure: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        oracle: Option<String>,
         energy: f64,
         forces: Option<Vec<Vec3>>,
         stress: Option<Mat3>,
@@ -88,7 +93,8 @@ enum Record {
 
 /// What is known of one structure.
 enum Known {
-    Labels(Labels),
+    /// Labels, with the digest of the fingerprint they were made under, where it is told.
+    Labels(Labels, Option<String>),
     Unphysical,
 }
 
@@ -98,10 +104,12 @@ pub struct Batch {
     output: PathBuf,
     journal_path: PathBuf,
     journal: Journal<Record>,
-    fingerprint: Option<Fingerprint>,
-    /// The digest of the oracle whose labels the output holds already, where it tells.
-    digest_before: Option<String>,
+    /// What the oracle has said that it is: once for each set of elements, since pseudopotentials differ.
+    fingerprints: Vec<Fingerprint>,
+    /// Whether the journal was begun by this call, so that what stands in the output alone must be compared with.
+    begun: bool,
     known: BTreeMap<usize, Known>,
+    cost: Cost,
 }
 
 impl Batch {
@@ -112,9 +120,9 @@ impl Batch {
         name.push(".journal");
         let journal_path = PathBuf::from(name);
         let begun = journal_path.exists();
-        let (mut known, mut digest_before) = (BTreeMap::new(), None);
+        let mut known = BTreeMap::new();
         if output.exists() && !begun {
-            (known, digest_before) = first_labels(&frames, output)?;
+            known = first_labels(&frames, output)?;
         }
         let opened = Journal::open(&journal_path, Durability::EachRecord)?;
         let mismatch = |frame: usize| BatchError::Mismatch {
@@ -123,20 +131,28 @@ impl Batch {
                 "was begun with other structures (number {frame} differs): remove it, or give another output file"
             ),
         };
-        let mut fingerprint = None;
+        let mut fingerprints: Vec<Fingerprint> = Vec::new();
         for record in opened.records {
             let (frame, structure, answer) = match record {
                 Record::Oracle { fingerprint: of } => {
-                    fingerprint = Some(of);
+                    fingerprints.push(of);
                     continue;
                 }
                 Record::Label {
                     frame,
                     structure,
+                    oracle,
                     energy,
                     forces,
                     stress,
-                } => (frame, structure, Known::Labels(Labels { energy, forces, stress })),
+                } => {
+                    let digest = oracle.or_else(|| fingerprints.last().map(Fingerprint::digest));
+                    (
+                        frame,
+                        structure,
+                        Known::Labels(Labels { energy, forces, stress }, digest),
+                    )
+                }
                 Record::Unphysical { frame, structure, .. } => (frame, structure, Known::Unphysical),
             };
             let asked = frames.get(frame).ok_or_else(|| mismatch(frame))?;
@@ -150,9 +166,10 @@ impl Batch {
             output: output.to_owned(),
             journal_path,
             journal: opened.journal,
-            fingerprint,
-            digest_before,
+            fingerprints,
+            begun: !begun,
             known,
+            cost: Cost::default(),
         })
     }
 
@@ -200,7 +217,6 @@ impl Batch {
                         spent,
                         ..
                     } = event
-                        && self.fingerprint.as_ref().is_none_or(|known| *known == fingerprint)
                     {
                         // The first error is the one to tell of.
                         let _ = self.answer(id, answer, &fingerprint, spent, observer);
@@ -215,6 +231,7 @@ impl Batch {
             labelled: self.known.len() - unphysical,
             unphysical,
             missing: self.frames.len() - self.known.len(),
+            cost: self.cost,
         };
         if end.missing == 0 {
             self.write()?;
@@ -260,10 +277,15 @@ impl Batch {
                     id,
                     answer,
                     fingerprint,
+                    seconds,
+                    memory,
                     spent,
-                    ..
                 }) => {
                     in_flight -= 1;
+                    if matches!(answer, Answer::Labels(_)) {
+                        self.cost.add(seconds, memory);
+                        observer.note(&told_cost(id, seconds, memory));
+                    }
                     self.answer(id, answer, &fingerprint, spent, observer)?;
                     observer.progress(self.known.len());
                 }
@@ -297,6 +319,7 @@ impl Batch {
         observer: &mut dyn BatchObserver,
     ) -> Result<(), BatchError> {
         let structure = self.frames[frame].structure.checksum();
+        let digest = fingerprint.digest();
         let (record, known) = match answer {
             Answer::Failed(error) => return Err(BatchError::Oracle(error)),
             Answer::Left(_) => return Ok(()),
@@ -304,11 +327,12 @@ impl Batch {
                 Record::Label {
                     frame,
                     structure,
+                    oracle: Some(digest.clone()),
                     energy: labels.energy,
                     forces: labels.forces.clone(),
                     stress: labels.stress,
                 },
-                Known::Labels(labels),
+                Known::Labels(labels, Some(digest.clone())),
             ),
             Answer::Unphysical(reason) => {
                 observer.warn(&format!("structure {frame} has no label: {reason}"));
@@ -320,35 +344,7 @@ impl Batch {
                 (record, Known::Unphysical)
             }
         };
-        match &self.fingerprint {
-            None if self
-                .digest_before
-                .as_ref()
-                .is_some_and(|before| *before != fingerprint.digest()) =>
-            {
-                return Err(BatchError::Mismatch {
-                    path: self.output.clone(),
-                    reason: "holds labels of another oracle: give another output file, or restore the oracle"
-                        .to_owned(),
-                });
-            }
-            None => {
-                self.journal.append(&Record::Oracle {
-                    fingerprint: fingerprint.clone(),
-                })?;
-                self.fingerprint = Some(fingerprint.clone());
-            }
-            Some(known) if known != fingerprint => {
-                return Err(BatchError::Mismatch {
-                    path: self.journal_path.clone(),
-                    reason: format!(
-                        "was begun with another oracle ({}): remove it, or restore the oracle",
-                        known.difference(fingerprint)
-                    ),
-                });
-            }
-            Some(_) => {}
-        }
+        self.check_fingerprint(frame, fingerprint)?;
         self.journal.append(&record)?;
         if let Some(folder) = spent {
             // A folder that stays costs room and nothing else.
@@ -358,19 +354,56 @@ impl Batch {
         Ok(())
     }
 
+    /// Refuses an answer of another oracle than the one that gave the others, and journals a fingerprint that is new: the same oracle is
+    /// something else for each set of elements.
+    fn check_fingerprint(&mut self, frame: usize, fingerprint: &Fingerprint) -> Result<(), BatchError> {
+        if self.fingerprints.contains(fingerprint) {
+            return Ok(());
+        }
+        if let Some(other) = self
+            .fingerprints
+            .iter()
+            .find(|known| !known.is_of_the_same_oracle(fingerprint))
+        {
+            return Err(BatchError::Mismatch {
+                path: self.journal_path.clone(),
+                reason: format!(
+                    "was begun with another oracle ({}): remove it, or restore the oracle",
+                    other.difference(fingerprint)
+                ),
+            });
+        }
+        let elements = self.frames[frame].structure.elements();
+        let differs = |(index, known): (&usize, &Known)| {
+            let Known::Labels(_, Some(before)) = known else {
+                return false;
+            };
+            self.frames[*index].structure.elements() == elements && *before != fingerprint.digest()
+        };
+        if self.begun && self.known.iter().any(differs) {
+            return Err(BatchError::Mismatch {
+                path: self.output.clone(),
+                reason: "holds labels of another oracle: give another output file, or restore the oracle".to_owned(),
+            });
+        }
+        self.journal.append(&Record::Oracle {
+            fingerprint: fingerprint.clone(),
+        })?;
+        self.fingerprints.push(fingerprint.clone());
+        Ok(())
+    }
+
     /// Writes the labelled structures in order, and takes the journal away where all have labels.
     fn write(&mut self) -> Result<(), BatchError> {
-        let digest = self.fingerprint.as_ref().map(Fingerprint::digest);
-        let digest = digest.or_else(|| self.digest_before.clone());
         let mut labelled = Vec::new();
         for (frame, known) in self.frames.iter().zip(self.known.values()) {
-            let Known::Labels(labels) = known else { continue };
+            let Known::Labels(labels, digest) = known else { continue };
             let mut frame = Frame {
                 labels: Some(labels.clone()),
                 free_energy: None,
                 ..frame.clone()
             };
-            if let Some(digest) = &digest {
+            if let Some(digest) = digest {
                 frame.info.insert("slmc_fingerprint".to_owned(), digest.clone());
             }
             labelled.push(frame);
@@ -389,7 +422,7 @@ impl Batch {
 }
 
 /// The labels of the first structures, where the output holds them.
-fn first_labels(frames: &[Frame], output: &Path) -> Result<(BTreeMap<usize, Known>, Option<String>), BatchError> {
+fn first_labels(frames: &[Frame], output: &Path) -> Result<BTreeMap<usize, Known>, BatchError> {
     let old = crate::formats::read(output)?;
     let same = old.len() <= frames.len()
         && old.iter().zip(frames).all(|(a, b)| {
@@ -404,9 +437,17 @@ fn first_labels(frames: &[Frame], output: &Path) -> Result<(BTreeMap<usize, Know
                 .to_owned(),
         });
     }
-    let digest = old
-        .first()
-        .and_then(|frame| frame.info.get("slmc_fingerprint").cloned());
-    let labels = old.into_iter().filter_map(|frame| frame.labels).map(Known::Labels);
-    Ok((labels.enumerate().collect(), digest))
+    let labels = old.into_iter().filter_map(|mut frame| {
+        let digest = frame.info.remove("slmc_fingerprint");
+        Some(Known::Labels(frame.labels?, digest))
+    });
+    Ok(labels.enumerate().collect())
+}
+
+/// One line for whoever wants to know all.
+fn told_cost(frame: usize, seconds: f64, memory: Option<u64>) -> String {
+    let memory = memory.map_or(String::new(), |bytes| {
+        format!(", at most {:.0} MB a process", bytes as f64 / 1e6)
+    });
+    format!("frame {frame}: labelled in {seconds:.3} s{memory}")
 }

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod bootstrap;
 mod cell;
 mod chain;
+pub mod cost;
 pub mod directory;
 pub mod driver;
 pub mod fitter;

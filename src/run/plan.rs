@@ -12,7 +12,7 @@ use crate::run::ladder::LadderPlan;
 use crate::run::learner::Schedule;
 use crate::run::trainer::Fitter;
 use crate::sampling::{Environment, Kernel, TrajectoryPlan, tuning};
-use crate::structure::Structure;
+use crate::structure::{Species, Structure};
 
 /// Where proposals come from.
 pub enum ProposalSource {
@@ -36,6 +36,9 @@ pub struct LearningPlan {
     pub bootstrap: BootstrapPlan,
 }
 
+/// Sets of elements with a digest of the oracle that labelled structures of them.
+pub type LabelDigests = BTreeSet<(Vec<Species>, String)>;
+
 /// Labels before there is a network.
 #[derive(Clone, Debug)]
 pub struct BootstrapPlan {
@@ -52,7 +55,7 @@ pub struct BootstrapPlan {
     /// Structures labelled elsewhere, with the oracle's labels.
     pub data: Vec<Arc<crate::training::LabelledStructure>>,
     /// Digests of the oracles that labelled them, where the files tell.
-    pub data_digests: BTreeSet<String>,
+    pub data_digests: LabelDigests,
 }
 
 /// The cheaper oracle that decides first while sampling.

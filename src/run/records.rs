@@ -187,4 +187,22 @@ pub struct Event {
     /// Wall-clock seconds it took.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub seconds: Option<f64>,
+    /// The largest memory of one of the oracle's processes, bytes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory: Option<u64>,
+}
+
+impl Event {
+    /// An event of this moment.
+    pub fn now(kind: &str, request: Option<String>, message: String, seconds: Option<f64>) -> Self {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Self {
+            time: since.map_or(0.0, |elapsed| elapsed.as_secs_f64()),
+            kind: kind.to_owned(),
+            request,
+            message,
+            seconds,
+            memory: None,
+        }
+    }
 }

@@ -69,6 +69,8 @@ impl Files {
         for title in &input.titles {
             let _ = writeln!(outcar, "   TITEL  = {title}");
         }
+        let counts: Vec<String> = input.groups.iter().map(|(_, count)| format!("{count:4}")).collect();
+        let _ = writeln!(outcar, "   ions per type =            {}", counts.concat());
         let _ = writeln!(
             outcar,
             "   number of dos      NEDOS =    301   number of ions     NIONS = {:6}",

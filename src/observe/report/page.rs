@@ -7,6 +7,7 @@ use super::Figure;
 use crate::analysis::advice::{Line, Verdict};
 use crate::analysis::plot::for_page;
 use crate::observe::columns::Column;
+use crate::run::cost::{Cost, duration};
 use crate::run::records::Event;
 use crate::run::results::{Analysis, Results};
 use crate::units::{BOLTZMANN, FEMTOSECOND};
@@ -340,21 +341,11 @@ fn tuning(results: &Results) -> Markup {
 fn history(events: &[Event]) -> Markup {
     const MOST: usize = 60;
     let begun = events.first().map_or(0.0, |event| event.time);
-    let labels: Vec<f64> = events
-        .iter()
-        .filter(|event| event.kind == "label")
-        .filter_map(|event| event.seconds)
-        .collect();
+    let cost = Cost::of(events);
     let others: Vec<&Event> = events.iter().filter(|event| event.kind != "label").collect();
     let left_out = others.len().saturating_sub(MOST);
     html! {
-        @if !labels.is_empty() {
-            p {
-                (labels.len()) " labels took " (duration(labels.iter().sum())) " of oracle time, "
-                (duration(labels.iter().sum::<f64>() / labels.len() as f64)) " each, "
-                (duration(labels.iter().copied().fold(0.0, f64::max))) " at most."
-            }
-        }
+        @if let Some(cost) = cost { p { (cost) "." } }
         @if left_out > 0 { p.quiet { "The latest " (MOST) " of " (others.len()) "." } }
         div.scroll { table {
             thead { tr { th.number { "after" } th { "event" } th { "what happened" } } }
@@ -368,15 +359,6 @@ fn history(events: &[Event]) -> Markup {
                 }
             }
         } }
-    }
-}
-
-fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 0.1 => format!("{:.1} ms", 1e3 * s),
-        s if s < 120.0 => format!("{s:.1} s"),
-        s if s < 7200.0 => format!("{:.1} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
     }
 }
 

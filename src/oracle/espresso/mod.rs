@@ -1,8 +1,11 @@
 //! `pw.x` once for each structure: the user's input filled in, its output and XML file read, what is not certain refused.
 
+mod element;
 mod output;
+mod trajectory;
 mod xml;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::file_mode::{Attempt, FileMode, FileOracle};
@@ -12,11 +15,13 @@ use super::ipi::{EspressoConfig, fatal, wait};
 use super::launch::{Exit, Launch, command_line};
 use super::{Fingerprint, Labels, OracleError};
 use crate::linear::{Mat3, Vec3, norm, scale, sub};
-use crate::structure::Structure;
+use crate::structure::{Species, Structure};
 use crate::units::{BOHR, HARTREE, RYDBERG};
 
+pub use element::element_of_label;
 pub use output::{Output, parse as parse_output};
-pub use xml::{Schema, parse as parse_schema};
+pub use trajectory::{Convergence, Smearing, Trajectory, TrajectoryStep, parse_trajectory};
+pub use xml::{Schema, SchemaFile, parse as parse_schema, parse_all as parse_schema_steps};
 
 const NAME: &str = "espresso";
 /// How far a position may be from the one asked for, in Å: the output has seven decimals of the lattice parameter.
@@ -29,6 +34,8 @@ const SAME_ENERGY: f64 = 1e-6;
 pub struct EspressoFile {
     recipe: EspressoRecipe,
     fingerprint: Fingerprint,
+    /// The elements whose pseudopotentials are in the fingerprint.
+    known: BTreeSet<Species>,
 }
 
 /// `pw.x` in file mode (`[oracle.espresso]` with `mode = "file"`). `worker_dir` is this worker's own folder, made when needed;
@@ -45,6 +52,7 @@ pub fn open(
     let adaptor = EspressoFile {
         recipe,
         fingerprint: Fingerprint(surface),
+        known: first_frame.species.iter().copied().collect(),
     };
     Ok(FileOracle::new(adaptor, worker_dir.to_owned()))
 }
@@ -64,6 +72,13 @@ impl FileMode for EspressoFile {
     fn prepare(&mut self, structure: &Structure, folder: &Path, attempt: Attempt) -> Result<Launch, OracleError> {
         let fail = |error: RecipeError| fatal(NAME, &error);
         let input = self.recipe.fill(structure, attempt.repair).map_err(fail)?;
+        if structure.species.iter().any(|species| !self.known.contains(species)) {
+            // Its pseudopotentials are part of the surface, too.
+            self.fingerprint
+                .0
+                .extend(self.recipe.surface_of(structure).map_err(fail)?);
+            self.known.extend(structure.species.iter());
+        }
         write(&folder.join(INPUT), input.write()).map_err(fail)?;
         let config = &self.recipe.config;
         let command = format!("{} -in {INPUT}", config.command);

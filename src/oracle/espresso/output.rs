@@ -57,25 +57,25 @@ pub fn parse(text: &str) -> Output {
 }
 
 /// The number that ends before a unit: `... = -62.13 Ry`.
-fn value_before(line: &str, unit: &str) -> Option<f64> {
+pub(super) fn value_before(line: &str, unit: &str) -> Option<f64> {
     let value = line.rsplit_once('=')?.1.trim().strip_suffix(unit)?;
     finite(value.trim())
 }
 
 /// A finite number; asterisks, where a field was too narrow, are none.
-fn finite(text: &str) -> Option<f64> {
+pub(super) fn finite(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// `1  Si  tau(   1) = (   0.0184   0.0000   0.0000  )`.
-fn atom(line: &str) -> Option<(String, Vec3)> {
+pub(super) fn atom(line: &str) -> Option<(String, Vec3)> {
     let (before, after) = line.split_once("tau(")?;
     let label = before.split_whitespace().nth(1)?;
     let numbers = after.split_once('(')?.1.trim_end().strip_suffix(')')?;
     Some((label.to_owned(), three(numbers)?))
 }
 
-fn three(text: &str) -> Option<Vec3> {
+pub(super) fn three(text: &str) -> Option<Vec3> {
     let mut words = text.split_whitespace();
     let mut vector = [0.0; 3];
     for component in &mut vector {
@@ -85,7 +85,7 @@ fn three(text: &str) -> Option<Vec3> {
 }
 
 /// The block of total forces: a blank line, then `atom 1 type 1 force = x y z` for each atom.
-fn forces<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<Vec<Vec3>> {
+pub(super) fn forces<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<Vec<Vec3>> {
     let mut forces = Vec::new();
     for line in lines {
         let bare = line.trim();
@@ -108,7 +108,7 @@ fn forces<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<Vec<Vec3>> {
 }
 
 /// Three lines whose first three numbers are in Ry/bohr³.
-fn stress<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<Mat3> {
+pub(super) fn stress<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<Mat3> {
     let mut stress = ZERO3;
     for row in &mut stress {
         *row = three(lines.next()?)?;

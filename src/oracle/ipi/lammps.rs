@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::config::LammpsConfig;
 use super::frame::Frame;
+use super::lammps_data;
 use super::recipe::{Recipe, RecipeError, RecipeFiles, fill_in, identity, line_with, write};
 use super::socket::Listener;
 use crate::oracle::launch::command_line;
@@ -48,16 +49,39 @@ impl LammpsRecipe {
         let script = recipe.files.text(INPUT)?;
         // A script with `{socket} 12345 unix` works, too, as long as no TCP is asked for.
         let has_address = script.contains("{address}") || (config.tcp.is_empty() && script.contains("{socket}"));
-        for (placeholder, found) in [("{address}", has_address), ("{data}", script.contains("{data}"))] {
-            if !found {
-                return Err(RecipeError::content(
-                    INPUT,
-                    format!("must hold the placeholder {placeholder}, as the shipped recipe does"),
-                ));
-            }
+        if !has_address {
+            return Err(RecipeError::content(
+                INPUT,
+                "must hold the placeholder {address}, as the shipped recipe does",
+            ));
+        }
+        if !script.contains("{data}") && recipe.own_data().is_none() {
+            return Err(RecipeError::content(
+                INPUT,
+                "must take its atoms from {data}, as the shipped recipe does, or from a data file of the recipe: `read_data NAME`",
+            ));
         }
         recipe.hartree()?;
         Ok(recipe)
+    }
+
+    /// The data file that the recipe brings along, where the script reads one: its name.
+    fn own_data(&self) -> Option<&str> {
+        let name = lammps_data::file_of(self.files.text(INPUT).ok()?)?;
+        self.files.files.contains_key(name).then_some(name)
+    }
+
+    /// Refuses a structure whose atoms are not those of the recipe's own data file.
+    fn check_own_data(&self, structure: &Structure) -> Result<(), RecipeError> {
+        let Some(name) = self.own_data() else { return Ok(()) };
+        let script = self.files.text(INPUT)?;
+        let style = script.lines().find_map(|line| {
+            let mut words = line.split_whitespace();
+            (words.next() == Some("atom_style")).then(|| words.next()).flatten()
+        });
+        lammps_data::elements(self.files.text(name)?, style.unwrap_or("atomic"))
+            .and_then(|elements| lammps_data::matches(&elements, structure))
+            .map_err(|problem| RecipeError::content(name, problem))
     }
 
     /// One hartree in eV by the script's units.
@@ -95,6 +119,7 @@ impl Recipe for LammpsRecipe {
                     .to_owned(),
             ));
         }
+        self.check_own_data(structure)?;
         let elements: Vec<&str> = structure.elements().iter().map(|species| species.symbol()).collect();
         let elements = elements.join(" ");
         let address = match listener.host_and_port() {

@@ -10,6 +10,7 @@ pub(in crate::oracle) mod espresso;
 mod frame;
 mod generic;
 mod lammps;
+mod lammps_data;
 mod protocol;
 pub(in crate::oracle) mod pw_input;
 pub(in crate::oracle) mod recipe;

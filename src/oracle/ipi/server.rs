@@ -14,6 +14,7 @@ use super::socket::Listener;
 use super::watch::{LogWatch, Verdict};
 use super::{Settings, fatal};
 use crate::linear::{Vec3, scale, sub};
+use crate::oracle::memory::largest;
 use crate::oracle::process::{ProcessError, ProcessGroup};
 use crate::oracle::{Fingerprint, JobDir, Labels, Note, Oracle, OracleError};
 use crate::structure::{Cell, Structure};
@@ -56,6 +57,8 @@ pub struct IpiOracle {
     /// Whether the last label came from such a client.
     was_warm: bool,
     notes: Vec<Note>,
+    /// The largest memory of one process of the client, bytes.
+    memory: Option<u64>,
 }
 
 impl std::fmt::Debug for IpiOracle {
@@ -91,6 +94,7 @@ impl IpiOracle {
             answered: false,
             was_warm: false,
             notes: Vec::new(),
+            memory: None,
         };
         if launch {
             oracle.client = Some(oracle.start(first_frame)?);
@@ -417,6 +421,7 @@ impl IpiOracle {
                 if !labels.is_finite() {
                     return Err(self.transient("the client answered with numbers that are not finite"));
                 }
+                self.memory = self.client_id().and_then(largest);
                 self.was_warm = self.settings.keeps_memory && self.answered;
                 self.answered = true;
                 Ok(labels)
@@ -481,6 +486,7 @@ impl Oracle for IpiOracle {
     /// Goes down the ladder of repairs where a calculation does not converge, each rung with a client of its own.
     fn label(&mut self, structure: &Structure, _: &JobDir) -> Result<Labels, OracleError> {
         self.was_warm = false;
+        self.memory = None;
         self.repair = 0;
         let mut answer = self.attempt(structure);
         // A client that somebody else started cannot be given another input.
@@ -524,6 +530,10 @@ impl Oracle for IpiOracle {
 
     fn start_cold(&mut self) {
         self.dismiss(FAREWELL);
+    }
+
+    fn memory(&self) -> Option<u64> {
+        self.memory
     }
 
     fn take_notes(&mut self) -> Vec<Note> {

@@ -150,6 +150,8 @@ fn exit(folder: &Path, code: i32, seconds: f64, launched: SystemTime) -> Exit {
         timed_out: false,
         launched,
         seconds,
+        // On another machine: only the program itself may tell.
+        memory: None,
         tail: tail(folder),
     }
 }

@@ -25,6 +25,8 @@ pub struct Vasp {
     version: Option<String>,
     notes: Vec<Note>,
     entropy_told: bool,
+    /// The largest memory of one process of the last calculation, bytes.
+    told_memory: Option<u64>,
 }
 
 pub(super) fn fatal(reason: impl Into<String>) -> OracleError {
@@ -67,6 +69,7 @@ impl Vasp {
             version: None,
             notes: Vec::new(),
             entropy_told: false,
+            told_memory: None,
         })
     }
 
@@ -132,19 +135,19 @@ impl FileMode for Vasp {
     fn harvest(&mut self, structure: &Structure, folder: &Path, exit: &Exit) -> Result<Labels, OracleError> {
         let written = Written::of(structure).map_err(fatal)?;
         let found = harvest(folder, exit, &written, &structure.cell, self.config.energy).map_err(error)?;
-        let memory = found.memory.map_or(String::new(), |memory| {
-            format!(", at most {:.0} MB a process", memory / 1e3)
-        });
-        let summary = format!(
-            "{} electronic steps in {:.1} s{memory}",
-            found.electronic_steps, exit.seconds
-        );
+        // kB, as VASP says.
+        self.told_memory = found.memory.map(|memory| (1024.0 * memory) as u64);
+        let summary = format!("{} electronic steps in {:.1} s", found.electronic_steps, exit.seconds);
         self.heard(&found.version, found.entropy, structure.len(), summary);
         Ok(found.labels)
     }
 
     fn repair(&self, repair: usize) -> Option<String> {
         self.inputs.repair(repair).map(|repair| repair.describe())
+    }
+
+    fn told_memory(&self) -> Option<u64> {
+        self.told_memory
     }
 
     fn memory_files(&self) -> &[&'static str] {

@@ -14,6 +14,7 @@ use super::outcar::{self, Outcar};
 use super::vasprun::{self, Header, IonicStep};
 use crate::linear::{norm, row_times, sub};
 use crate::oracle::file_mode::{Attempt, FileOracle};
+use crate::oracle::memory::largest;
 use crate::oracle::process::ProcessGroup;
 use crate::oracle::{Fingerprint, JobDir, Labels, Note, Oracle, OracleError};
 use crate::structure::{Cell, Species, Structure};
@@ -59,6 +60,8 @@ pub struct InteractiveVasp {
     worker_folder: PathBuf,
     launches: usize,
     running: Option<Running>,
+    /// The largest memory of one process of the last label, bytes.
+    memory: Option<u64>,
     was_warm: bool,
     cold: bool,
     told_of_cell: bool,
@@ -74,6 +77,7 @@ impl InteractiveVasp {
             worker_folder,
             launches: 0,
             running: None,
+            memory: None,
             was_warm: false,
             cold: false,
             told_of_cell: false,
@@ -201,6 +205,7 @@ impl InteractiveVasp {
         }
         let answer = self.file.label(structure, job);
         self.was_warm = self.file.was_warm();
+        self.memory = self.file.memory();
         self.notes.extend(self.file.take_notes());
         if let Some(version) = self.file.fingerprint().0.get("version") {
             self.vasp.known_version(version);
@@ -408,6 +413,7 @@ impl Oracle for InteractiveVasp {
         self.was_warm = self.running.as_ref().is_some_and(|running| running.steps > 0);
         match self.step(structure, &written) {
             Ok(labels) => {
+                self.memory = self.running.as_ref().and_then(|running| largest(running.process.id()));
                 self.notes
                     .extend(crate::oracle::file_mode::FileMode::take_notes(&mut self.vasp));
                 Ok(labels)
@@ -433,7 +439,16 @@ impl Oracle for InteractiveVasp {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        crate::oracle::file_mode::FileMode::fingerprint(&self.vasp)
+        // Structures of other elements are labelled in file mode.
+        let mut fingerprint = crate::oracle::file_mode::FileMode::fingerprint(&self.vasp);
+        for (key, value) in self.file.fingerprint().0 {
+            fingerprint.0.entry(key).or_insert(value);
+        }
+        fingerprint
+    }
+
+    fn memory(&self) -> Option<u64> {
+        self.memory
     }
 
     fn select_chain(&mut self, chain: Option<usize>, stands_at: Option<&Structure>) {

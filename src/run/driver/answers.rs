@@ -7,10 +7,10 @@ use crate::oracle::pool::{Answer, PoolEvent, PoolRequest};
 use crate::oracle::{Fingerprint, OracleError};
 use crate::run::chain::Activity;
 use crate::run::plan::ProposalSource;
-use crate::run::records::RequestId;
+use crate::run::records::{Event, RequestId};
 use crate::run::store::LabelStore;
 use crate::sampling::{OracleId, Phase, Proposal, Reply};
-use crate::structure::Structure;
+use crate::structure::{Species, Structure};
 
 /// How long a worker that left may take to tell why.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
@@ -197,6 +197,7 @@ impl Driver {
                     answer,
                     fingerprint,
                     seconds,
+                    memory,
                     spent,
                 },
             ) => {
@@ -209,7 +210,7 @@ impl Driver {
                 if !matches!(answer, Answer::Failed(_)) {
                     self.check_fingerprint(oracle, fingerprint)?;
                 }
-                self.replied(oracle, id, answer, seconds)?;
+                self.replied(oracle, id, answer, (seconds, memory))?;
                 remove(spent);
                 Ok(())
             }
@@ -297,9 +298,13 @@ impl Driver {
         if self.header.fingerprint.0.is_empty() {
             return Ok(());
         }
-        let digest = self.header.fingerprint.digest();
+        let fingerprint = &self.header.fingerprint;
+        let digest = fingerprint.digest();
+        // Labels of a part of the elements were made with their pseudopotentials alone.
+        let foreign =
+            |(elements, known): &&(Vec<Species>, String)| fingerprint.of_elements(elements).digest() != *known;
         if let ProposalSource::Learned(learning) = &self.plan.proposal
-            && let Some(other) = learning.bootstrap.data_digests.iter().find(|known| **known != digest)
+            && let Some((_, other)) = learning.bootstrap.data_digests.iter().find(foreign)
         {
             return Err(RunError::Inconsistent {
                 path: self.directory.root().to_owned(),
@@ -318,7 +323,7 @@ impl Driver {
         oracle: OracleId,
         id: RequestId,
         answer: Answer,
-        seconds: f64,
+        (seconds, memory): (f64, Option<u64>),
     ) -> Result<(), RunError> {
         let (reply, reason) = match answer {
             Answer::Labels(labels) => (Reply::Labels(labels), String::new()),
@@ -337,6 +342,7 @@ impl Driver {
         let chain = id.chain as usize;
         if self.bootstrap_replies.contains_key(&id) {
             self.store.record_reply(id, &reply, &reason)?;
+            self.labelled(oracle, id, seconds, memory)?;
             if let Some(entry) = self.bootstrap_replies.get_mut(&id) {
                 entry.1 = Some(reply);
             }
@@ -359,13 +365,7 @@ impl Driver {
             if let Some(store) = self.store(oracle) {
                 store.record_reply(id, &reply, &reason)?;
             }
-            if !self.is_cheap(oracle) {
-                let kind = match oracle {
-                    OracleId::Final => "label",
-                    OracleId::First => "first-stage-label",
-                };
-                self.event(kind, Some(id.to_string()), "labelled".to_owned(), Some(seconds))?;
-            }
+            self.labelled(oracle, id, seconds, memory)?;
         }
         if step.phase == Phase::Bootstrap {
             self.keep_bootstrap_frame(chain, &structure, &reply);
@@ -375,5 +375,21 @@ impl Driver {
             OracleId::First => index,
         };
         self.advance(chain, step, *task, index, Some(reply))
+    }
+
+    /// Notes what a label of a dear oracle cost.
+    fn labelled(&mut self, oracle: OracleId, id: RequestId, seconds: f64, memory: Option<u64>) -> Result<(), RunError> {
+        if self.is_cheap(oracle) {
+            return Ok(());
+        }
+        let kind = match oracle {
+            OracleId::Final => "label",
+            OracleId::First => "first-stage-label",
+        };
+        let event = Event {
+            memory,
+            ..Event::now(kind, Some(id.to_string()), "labelled".to_owned(), Some(seconds))
+        };
+        Ok(self.events.append(&event)?)
     }
 }

@@ -513,16 +513,7 @@ impl Driver {
         message: String,
         seconds: Option<f64>,
     ) -> Result<(), RunError> {
-        let time = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0.0, |elapsed| elapsed.as_secs_f64());
-        self.events.append(&Event {
-            time,
-            kind: kind.to_owned(),
-            request,
-            message,
-            seconds,
-        })?;
+        self.events.append(&Event::now(kind, request, message, seconds))?;
         Ok(())
     }
 }
