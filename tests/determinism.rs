@@ -43,6 +43,20 @@ fn learning_that_overlaps_with_labelling_is_the_same() {
 }
 
 #[test]
+fn adaptation_with_a_mass_matrix_is_the_same() {
+    for masses in ["hessian", "covariance"] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = silicon(folder.path(), 2, 0);
+        let text = std::fs::read_to_string(&config).unwrap();
+        let masses = format!("[trajectory]\nmasses = \"{masses}\"\n");
+        std::fs::write(&config, text.replace("[trajectory]\n", &masses)).unwrap();
+        same_everywhere(&config, folder.path());
+        let learning = std::fs::read_to_string(folder.path().join("reference/learning.jsonl")).unwrap();
+        assert!(learning.contains("\"masses\":"), "no generation has a mass matrix");
+    }
+}
+
+#[test]
 fn a_given_surface_is_the_same() {
     let folder = tempfile::tempdir().unwrap();
     same_everywhere(&einstein(folder.path()), folder.path());

@@ -100,6 +100,30 @@ fn argon_learns_from_a_handful_of_labels() {
 }
 
 #[test]
+fn a_nested_alloy_swaps_its_atoms() {
+    let settings = [
+        "bootstrap.structures=6",
+        "learning.stop-after=30",
+        "descriptor.radial-count=5",
+        "descriptor.angular-count=1",
+        "descriptor.angular-degree=1",
+        "trajectory.tune=false",
+        "sampling.kernel.nested.inner-moves=9",
+        "sampling.steps=15",
+        "sampling.discard=1",
+    ];
+    let analysis = run("nested-alloy", &settings);
+    let number = |key: &str| {
+        analysis
+            .pointer(key)
+            .and_then(serde_json::Value::as_f64)
+            .unwrap_or(f64::NAN)
+    };
+    assert!(number("/acceptance") > 0.1, "{analysis}");
+    assert!(number("/inner_moves/swap") > 0.05, "{analysis}");
+}
+
+#[test]
 fn einstein_is_exact_with_wrong_proposals() {
     let analysis = run("einstein", &["sampling.steps=2000"]);
     let energy = &analysis["potential_energy"];

@@ -99,6 +99,43 @@ fn killed_in_inner_chains_and_local_moves() {
 }
 
 #[test]
+fn killed_with_a_mass_matrix() {
+    let settings = [
+        "--set",
+        "trajectory.masses=\"hessian\"",
+        "--set",
+        "trajectory.mass-modes=5",
+    ];
+    survives("silicon, masses", |folder| silicon(folder, 2, 1), &settings, 4);
+}
+
+#[test]
+fn a_lost_mass_matrix_is_named_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = silicon(folder.path(), 2, 0);
+    let settings = ["--set", "trajectory.masses=\"hessian\""];
+    let (whole, _) = undisturbed(folder.path(), &config, &settings);
+    let learning = std::fs::read_to_string(whole.join("learning.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(learning.lines().last().unwrap()).unwrap();
+    let made_for = last["generation"]["masses"]
+        .as_u64()
+        .expect("the frozen generation has a matrix");
+    let file = whole.join(format!("potentials/gen-{made_for:03}/masses.json"));
+    let text = std::fs::read(&file).unwrap();
+    let resume = ["resume", harness::text(&whole), "--quiet", "--set", "sampling.steps=40"];
+    std::fs::remove_file(&file).unwrap();
+    let (_, said) = expect(65, &resume);
+    assert!(
+        said.contains("masses.json") && said.contains("restore the file"),
+        "{said}"
+    );
+    std::fs::write(&file, &text[..text.len() / 2]).unwrap();
+    assert!(expect(65, &resume).1.contains("masses.json"));
+    std::fs::write(&file, text).unwrap();
+    expect(0, &resume);
+}
+
+#[test]
 fn killed_between_exchanges() {
     survives("ladder", einstein_ladder, &[], 5);
     survives("ladder, npt", argon_ladder, &[], 4);

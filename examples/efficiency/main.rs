@@ -5,6 +5,7 @@
 
 mod estimate;
 mod learning;
+mod slow;
 mod system;
 mod tuning;
 mod walker;
@@ -33,6 +34,10 @@ struct Arguments {
     /// Measure only the baselines.
     #[arg(long, conflicts_with = "run")]
     baselines_only: bool,
+    /// Instead of the comparison: effective samples of the lowest phonon's amplitude and of the mean squared displacement in this run
+    /// of the same crystal, which wrote a frame at every step.
+    #[arg(long, value_name = "DIR", conflicts_with = "run")]
+    slow: Option<PathBuf>,
     /// Effective samples each baseline is measured with.
     #[arg(long, default_value_t = 12000.0)]
     effective: f64,
@@ -65,6 +70,9 @@ fn main() -> ExitCode {
 
 fn compare(arguments: &Arguments) -> Result<(), String> {
     let example = system::load(&arguments.system)?;
+    if let Some(directory) = &arguments.slow {
+        return slow::print(&example, directory);
+    }
     let mut rows = baselines(&example.system, arguments)?;
     if !arguments.baselines_only {
         let learned = match &arguments.run {

@@ -190,6 +190,13 @@ pub(super) fn table(results: &Results, analysis: &Analysis) -> String {
         show(value("/ess_per_oracle_call"), 3),
         show(value("/ess_per_oracle_call_total"), 3)
     ));
+    if let Some(moves) = analysis.json["inner_moves"].as_object() {
+        let moves = moves
+            .iter()
+            .map(|(name, accepted)| format!("{name} {}", show(accepted.as_f64(), 2)));
+        let moves: Vec<String> = moves.collect();
+        text.push_str(&format!("inner moves        accepted: {}\n", moves.join(", ")));
+    }
     if let Some(tempering) = &results.tempering {
         text.push_str(&ladder_table(tempering, results.config.ensemble.npt.is_some()));
     }

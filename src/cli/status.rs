@@ -85,6 +85,7 @@ impl Status {
                 "longest_label_seconds": cost.map(|cost| cost.longest),
                 "largest_process_bytes": cost.and_then(|cost| cost.memory),
                 "validation_error": newest.and_then(|generation| generation.validation_error),
+                "trajectory": newest.map(crate::run::results::trajectory_json),
             });
             if let Some(tempering) = &tempering {
                 value["exchange"] = tempering.json(results.config.ensemble.npt.is_some()).1;
@@ -137,6 +138,7 @@ impl Status {
                 )),
                 if generation.frozen { ", frozen" } else { "" }
             ));
+            text.push_str(&format!("  trajectory    {}\n", generation.reason));
         }
         say(&text);
         Ok(0)

@@ -82,17 +82,14 @@ pub(super) fn check_cell(
     }
     let constant_volume = match config.sampling.kernel {
         KernelConfig::Langevin(_) => Some("Langevin dynamics runs at constant volume only"),
-        KernelConfig::Nested(_) => {
-            Some("the nested kernel has no moves of the cell yet and runs at constant volume only")
-        }
         KernelConfig::Local(_) => Some("regions move at constant volume only"),
-        KernelConfig::Slhmc | KernelConfig::Hmc => None,
+        KernelConfig::Slhmc | KernelConfig::Hmc | KernelConfig::Nested(_) => None,
     };
     if let Some(message) = constant_volume {
         check.complain(
             "sampling.kernel",
             message,
-            "use hybrid Monte Carlo kernels (\"slhmc\" or \"hmc\") at constant pressure",
+            "use the kernels \"slhmc\", \"hmc\" or \"nested\" at constant pressure",
         );
     }
     let domain = Domain::around(&first.cell, npt.largest_volume_change, npt.least_height);
@@ -116,7 +113,9 @@ pub(super) fn check_cell(
         );
     }
     let without_stress = |potential: &dyn Potential| potential.evaluate(first, &mut Workspace::new()).stress.is_none();
-    if given.is_some_and(without_stress) {
+    // Strains of an inner chain are decided on energies alone.
+    let by_stress = !matches!(config.sampling.kernel, KernelConfig::Nested(_));
+    if by_stress && given.is_some_and(without_stress) {
         check.complain(
             "proposal",
             "the surface gives no stress, which moves the cell",

@@ -31,6 +31,8 @@ pub struct NestedConfig {
     pub most_shift: Length,
     /// The largest turn of a molecule, in degrees.
     pub most_turn: f64,
+    /// The largest component of a strain of the cell, at constant pressure.
+    pub most_strain: f64,
     /// The regions that `local` trajectories move.
     pub regions: RegionsConfig,
 }
@@ -45,6 +47,7 @@ impl Default for NestedConfig {
             atoms_per_molecule: None,
             most_shift: Length::new(0.2),
             most_turn: 20.0,
+            most_strain: 0.005,
             regions: RegionsConfig::default(),
         }
     }
@@ -64,6 +67,17 @@ pub struct MoveWeights {
     pub shift: f64,
     /// Turns of a molecule about its centre.
     pub turn: f64,
+    /// Strains of the cell with all its atoms, at constant pressure: of its volume or of its lengths and angles, as `ensemble.npt.cell`
+    /// says. Trajectories run at constant cell. Absent: 1 at constant pressure, else 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<f64>,
+}
+
+impl MoveWeights {
+    /// The weight of strains of the cell.
+    pub fn of_volume(&self, constant_pressure: bool) -> f64 {
+        self.volume.unwrap_or(if constant_pressure { 1.0 } else { 0.0 })
+    }
 }
 
 impl Default for MoveWeights {
@@ -74,6 +88,7 @@ impl Default for MoveWeights {
             swap: 0.0,
             shift: 0.0,
             turn: 0.0,
+            volume: None,
         }
     }
 }
@@ -101,8 +116,8 @@ pub struct LocalConfig {
 }
 
 /// The kernel of a configuration at the ensemble's temperature.
-pub(super) fn kernel(config: &KernelConfig, ensemble: Temperature) -> Kernel {
-    match config {
+pub(super) fn kernel(config: &Config, ensemble: Temperature) -> Kernel {
+    match &config.sampling.kernel {
         KernelConfig::Slhmc => Kernel::Slhmc,
         KernelConfig::Hmc => Kernel::Hmc,
         KernelConfig::Langevin(langevin) => Kernel::Langevin {
@@ -118,6 +133,8 @@ pub(super) fn kernel(config: &KernelConfig, ensemble: Temperature) -> Kernel {
             swap: nested.weights.swap,
             shift: nested.weights.shift,
             turn: nested.weights.turn,
+            volume: nested.weights.of_volume(config.ensemble.npt.is_some()),
+            most_strain: nested.most_strain,
             most_shift: nested.most_shift.value(),
             most_turn: nested.most_turn.to_radians(),
             order: Order::RandomScan,
@@ -174,12 +191,36 @@ fn nested_groups(config: &Config, nested: &NestedConfig, starts: &mut [Structure
         );
     }
     let weights = &nested.weights;
+    let constant_pressure = config.ensemble.npt.is_some();
+    let volume = weights.of_volume(constant_pressure);
+    if volume > 0.0 && !constant_pressure {
+        check.complain(
+            &key("weights.volume"),
+            "the cell does not move at constant volume",
+            "remove it, or use [ensemble.npt]",
+        );
+    }
+    if volume == 0.0 && constant_pressure {
+        check.complain(
+            &key("weights.volume"),
+            "without strains of the cell the volume would never change",
+            "give it a weight, or use [ensemble.nvt]",
+        );
+    }
+    if constant_pressure && !(nested.most_strain > 0.0 && nested.most_strain < 0.5) {
+        check.complain(
+            &key("most-strain"),
+            format!("{} does not lie between 0 and 0.5", nested.most_strain),
+            "0.005 is a fair start for a solid",
+        );
+    }
     let all = [
         ("trajectory", weights.trajectory),
         ("local", weights.local),
         ("swap", weights.swap),
         ("shift", weights.shift),
         ("turn", weights.turn),
+        ("volume", volume),
     ];
     for (name, weight) in all {
         if !(weight.is_finite() && weight >= 0.0) {

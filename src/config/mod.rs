@@ -7,6 +7,7 @@ mod ensemble;
 mod exchange;
 mod given;
 mod kernels;
+mod masses;
 mod numbers;
 mod oracle;
 mod parse;

@@ -9,6 +9,9 @@ use crate::training::Trainer;
 /// More chains than this are a slip of the pen.
 pub(super) const MOST_CHAINS: usize = 1000;
 
+/// The jitter of lengths where none is given.
+pub(super) const DEFAULT_JITTER: f64 = 0.5;
+
 /// Complains about numbers out of range.
 pub(super) fn check_numbers(config: &Config, check: &mut Checker<'_>) {
     if let Some(nvt) = &config.ensemble.nvt {
@@ -25,11 +28,21 @@ pub(super) fn check_numbers(config: &Config, check: &mut Checker<'_>) {
         check.at_least_one("trajectory.most-steps", most);
     }
     check.positive("trajectory.label-cost", config.trajectory.label_cost);
-    if !(0.0..1.0).contains(&config.trajectory.jitter) {
+    let jitter = config.trajectory.jitter.unwrap_or(DEFAULT_JITTER);
+    if !(0.0..1.0).contains(&jitter) {
         check.complain(
             "trajectory.jitter",
-            format!("{} is not from 0 to below 1", config.trajectory.jitter),
+            format!("{jitter} is not from 0 to below 1"),
             "0.5 spreads the number of steps by half of it either way",
+        );
+    }
+    if let Some(target) = config.trajectory.integration_acceptance
+        && !(target > 0.0 && target < 1.0)
+    {
+        check.complain(
+            "trajectory.integration-acceptance",
+            format!("{target} does not lie between 0 and 1"),
+            "leave it out for the one that costs least",
         );
     }
     if let Some(band) = config.trajectory.divergence {

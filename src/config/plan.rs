@@ -8,7 +8,8 @@ use super::checker::{Checker, locate};
 use super::ensemble::{bootstrap_strain, check_cell, chosen_temperature, ensemble, keeps_centre_of_mass};
 use super::given::{given_proposal, read_data};
 use super::kernels::{groups, kernel};
-use super::numbers::{check_learning, check_numbers};
+use super::masses::{check_masses, tuning_range};
+use super::numbers::{DEFAULT_JITTER, check_learning, check_numbers};
 use super::oracle::{OracleChoice, anchor_recipe, open_oracle, select_oracle};
 use super::parse::Complaint;
 use super::schema::{Config, KernelConfig};
@@ -22,7 +23,7 @@ use crate::run::journal::Durability;
 use crate::run::learner::Schedule;
 use crate::run::plan::{BootstrapPlan, LabelDigests, LearningPlan, Plan, ProposalSource, SamplingPlan};
 use crate::run::trainer::Fitter;
-use crate::sampling::{Acceptance, Environment, Groups, Kernel, TrajectoryPlan, tuning};
+use crate::sampling::{Acceptance, Environment, Groups, Kernel, TrajectoryPlan};
 use crate::structure::Structure;
 use crate::training::{LabelledStructure, Trainer};
 
@@ -100,14 +101,15 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
     let oracle_invariant = choice.translation_invariant(first);
     let groups = groups(&config, &mut starts, &mut check);
     let first = &starts[0];
-    let kernel = kernel(&config.sampling.kernel, temperature);
+    let kernel = kernel(&config, temperature);
     let needs_proposal = kernel.proposes() || matches!(kernel, Kernel::Langevin { on_network: true, .. });
     let given = given_proposal(&config, around.folder, first, &mut check);
+    let learned = needs_proposal && given.is_none();
     check_cell(&config, &choice, &starts, given.as_deref(), &mut check);
+    check_masses(&config, learned, &mut check);
     let bootstrap_data = read_data(&config, around.folder, first, &mut check);
     let time_step = config.trajectory.time_step.value();
     let thermal_energy = temperature.thermal_energy();
-    let learned = needs_proposal && given.is_none();
     if learned {
         check_learning(&config, &starts, &mut check);
         if !oracle_invariant {
@@ -210,7 +212,7 @@ fn assemble(
             KernelConfig::Nested(nested) => nested.inner_moves,
             _ => config.trajectory.segments,
         },
-        jitter: config.trajectory.jitter,
+        jitter: config.trajectory.jitter.unwrap_or(DEFAULT_JITTER),
         band: config
             .trajectory
             .divergence
@@ -241,13 +243,7 @@ fn assemble(
                     freeze_acceptance: Some(config.learning.freeze_acceptance).filter(|target| *target > 0.0),
                     chains,
                 },
-                tuning: config.trajectory.tune.then(|| tuning::Range {
-                    most_steps: config.trajectory.most_steps.unwrap_or(2 * config.trajectory.steps),
-                    most_segments: config.trajectory.most_segments,
-                    label_cost: config.trajectory.label_cost,
-                    trajectories: 48,
-                    measure: settings.kernel == Kernel::Slhmc,
-                }),
+                tuning: tuning_range(config, settings.kernel),
                 bootstrap: BootstrapPlan {
                     displaced: config.bootstrap.structures,
                     displacement: config.bootstrap.displacement.value(),

@@ -214,9 +214,23 @@ pub struct TrajectoryConfig {
     pub steps: usize,
     /// Segments of a proposal, each with fresh momenta, before anything is tuned.
     pub segments: usize,
-    /// Whether learning adapts `steps` and `segments` for the most independent samples per cost.
+    /// Whether learning adapts `steps`, `segments` and `time-step` for the most independent samples per cost. What is found is frozen
+    /// with the network.
     pub tune: bool,
-    /// The most time steps a tuned segment may have; absent: twice `steps`.
+    /// Whether the time step is among what is adapted: by dual averaging on the network's own energy error, which costs no label.
+    pub tune_time_step: bool,
+    /// The acceptance that the integrator's error alone may leave of a proposal; absent: the one that costs least (of an inner
+    /// trajectory of the nested kernel: 0.9).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integration_acceptance: Option<f64>,
+    /// The masses of momenta. Averages do not depend on them.
+    pub masses: MassesConfig,
+    /// Modes that a mass matrix corrects beside its diagonal, those first that differ most; 0 for the diagonal alone. Absent: all with
+    /// `"hessian"`, as far as a million numbers go, and 16 with `"covariance"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mass_modes: Option<usize>,
+    /// The longest that a tuned segment may last, in time steps as configured; absent: twice `steps`. With a mass matrix the length follows
+    /// from the common period instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub most_steps: Option<usize>,
     /// The most segments a tuned proposal may have.
@@ -224,12 +238,27 @@ pub struct TrajectoryConfig {
     /// The cost of an oracle call in network time steps, for tuning. A clock never steers a chain, so it is given here.
     pub label_cost: f64,
     /// Half-width of the random spread of the number of steps, as a fraction; 0 for none. Lengths that vary by half avoid resonance: a
-    /// vibration whose half period fits the length hardly forgets its energy.
-    pub jitter: f64,
+    /// vibration whose half period fits the length hardly forgets its energy. Absent: 0.5, or 0.2 with a mass matrix, under which
+    /// all modes vibrate alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<f64>,
     /// A trajectory whose network energy strays by more than this has diverged and is rejected without a label; absent: 100 kT
     /// and at least 1 eV.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub divergence: Option<Energy>,
+}
+
+/// The masses of momenta.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MassesConfig {
+    /// The atoms' own, or those of `structure.masses`.
+    #[default]
+    ByElement,
+    /// A matrix from the network's second derivatives: stiff and soft modes vibrate alike. For solids at constant volume.
+    Hessian,
+    /// A matrix from the covariance of displacements along network trajectories. For solids at constant volume.
+    Covariance,
 }
 
 impl Default for TrajectoryConfig {
@@ -239,10 +268,14 @@ impl Default for TrajectoryConfig {
             steps: 50,
             segments: 1,
             tune: true,
+            tune_time_step: true,
+            integration_acceptance: None,
+            masses: MassesConfig::default(),
+            mass_modes: None,
             most_steps: None,
             most_segments: 5,
             label_cost: 10_000.0,
-            jitter: 0.5,
+            jitter: None,
             divergence: None,
         }
     }

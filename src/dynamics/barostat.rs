@@ -11,7 +11,7 @@
 //! Vᴺ d³L and Vᴺ·V⁻² d⁹h (Martyna, Tobias and Klein, J. Chem. Phys. 101, 4177 (1994)). `docs/theory.md` derives what each
 //! motion preserves.
 
-use rand::Rng;
+use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
 use super::Kinetics;
@@ -189,8 +189,17 @@ impl Barostat {
     /// preserves Π dlᵢⱼ/(l₁₁³ l₂₂² l₃₃), while d⁹h/V³ without orientations is Π dlᵢⱼ/(l₁₁ l₂₂² l₃₃³): the factor l₁₁²/l₃₃²
     /// is the difference.
     pub fn log_measure(&self, cell: &Cell) -> f64 {
+        self.log_density(cell, self.remaining_power())
+    }
+
+    /// The same over what a strain of the cell alone preserves, at constant scaled positions and without momenta.
+    pub fn log_measure_of_strains(&self, cell: &Cell) -> f64 {
+        self.log_density(cell, self.volume_power)
+    }
+
+    fn log_density(&self, cell: &Cell, power: f64) -> f64 {
         let volume = cell.volume();
-        let mut log = self.remaining_power() * volume.ln();
+        let mut log = power * volume.ln();
         if self.motion == CellMotion::Triangular {
             let [a, b, _] = *cell.vectors();
             log += self.orientation_power * (norm(a) * norm(cross(a, b)) / volume).ln();
@@ -226,6 +235,20 @@ impl Barostat {
             accumulate(&mut force, 1.0, &diagonal(each));
         }
         Some(force)
+    }
+
+    /// Strains with all components of the motion's basis uniform in [−most, most]: as likely as their reverse, whatever the cell.
+    pub fn draw_strain(&self, most: f64, generator: &mut impl Rng) -> StrainRate {
+        let mut strain = [0.0; 9];
+        for c in strain.iter_mut().take(self.motion.dimension()) {
+            *c = most * (2.0 * generator.random::<f64>() - 1.0);
+        }
+        strain
+    }
+
+    /// Strains cell and positions, h → h·exp(ξ) and r → r·exp(ξ); false where the cell leaves the domain.
+    pub fn strain(&self, structure: &mut Structure, strain: &StrainRate) -> bool {
+        self.drift(structure, &mut [], strain, 1.0) && self.domain.contains(&structure.cell)
     }
 
     /// ξ ← ξ + t·(force on the cell)/M; false without a stress.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
+use super::MassMatrix;
 use crate::linear::{Vec3, add, dot, scale, sub};
 
 /// The kinetic side of a structure: which masses move, and whether the centre of mass does.
@@ -13,6 +14,7 @@ pub struct Kinetics {
     masses: Arc<[f64]>,
     fixed: Arc<[bool]>,
     remove_centre_of_mass: bool,
+    matrix: Option<Arc<MassMatrix>>,
 }
 
 impl Kinetics {
@@ -24,7 +26,44 @@ impl Kinetics {
             masses,
             fixed,
             remove_centre_of_mass,
+            matrix: None,
         }
+    }
+
+    /// The same with a mass matrix in place of the atoms' masses, which averages do not depend on; `None` goes back to them. At a
+    /// cell that moves the matrix must not take part in what strains do to momenta.
+    ///
+    /// A matrix whose modes are not orthogonal to the translations D^½t of its own diagonal cannot keep the centre at rest.
+    #[must_use]
+    pub fn with_mass_matrix(&self, matrix: Option<Arc<MassMatrix>>) -> Self {
+        debug_assert!(
+            matrix
+                .as_ref()
+                .is_none_or(|matrix| matrix.len() == 3 * self.masses.len())
+        );
+        Self { matrix, ..self.clone() }
+    }
+
+    /// The mass matrix, where there is one.
+    pub fn mass_matrix(&self) -> Option<&Arc<MassMatrix>> {
+        self.matrix.as_ref()
+    }
+
+    /// The masses of an atom's three momenta as the projection weighs them: D of the matrix, or the atom's own.
+    fn weights(&self, atom: usize) -> Vec3 {
+        self.matrix
+            .as_ref()
+            .map_or([self.masses[atom]; 3], |matrix| matrix.of_atom(atom))
+    }
+
+    /// Whether atoms never move, one flag an atom.
+    pub fn fixed(&self) -> &[bool] {
+        &self.fixed
+    }
+
+    /// Whether the centre of mass rests.
+    pub fn removes_centre_of_mass(&self) -> bool {
+        self.remove_centre_of_mass
     }
 
     /// The number of momentum degrees of freedom.
@@ -36,6 +75,16 @@ impl Kinetics {
     /// Momenta (amu·Å per internal time) drawn at thermal energy `kt` (eV): p ~ exp(−p²/2mkT), projected onto zero total
     /// momentum in the mass metric where the centre of mass is removed. Draws 3N normals whatever is fixed.
     pub fn draw(&self, kt: f64, generator: &mut impl Rng) -> Vec<Vec3> {
+        if let Some(matrix) = &self.matrix {
+            let fixed = self.fixed.iter().flat_map(|fixed| [*fixed; 3]);
+            let normals = fixed.map(|fixed| {
+                let normal: f64 = StandardNormal.sample(generator);
+                if fixed { 0.0 } else { kt.sqrt() * normal }
+            });
+            let mut momenta = matrix.momenta(normals.collect());
+            self.project(&mut momenta);
+            return momenta;
+        }
         let mut momenta: Vec<Vec3> = self
             .masses
             .iter()
@@ -59,7 +108,20 @@ impl Kinetics {
                 *momentum = [0.0; 3];
             }
         }
-        if self.remove_centre_of_mass {
+        if self.remove_centre_of_mass && self.matrix.is_some() {
+            // With Mt = Dt for translations t the projection is that of D, direction by direction.
+            let (mut total, mut weight) = ([0.0; 3], [0.0; 3]);
+            for (atom, momentum) in momenta.iter().enumerate() {
+                total = add(total, *momentum);
+                weight = add(weight, self.weights(atom));
+            }
+            for (atom, momentum) in momenta.iter_mut().enumerate() {
+                let weights = self.weights(atom);
+                for k in 0..3 {
+                    momentum[k] -= weights[k] * total[k] / weight[k];
+                }
+            }
+        } else if self.remove_centre_of_mass {
             let total_mass: f64 = self.masses.iter().sum();
             let total = momenta.iter().fold([0.0; 3], |sum, p| add(sum, *p));
             let velocity = scale(1.0 / total_mass, total);
@@ -69,8 +131,11 @@ impl Kinetics {
         }
     }
 
-    /// Kinetic energy Σ p²/2m in eV.
+    /// Kinetic energy Σ p²/2m (or ½ p·M⁻¹p) in eV.
     pub fn energy(&self, momenta: &[Vec3]) -> f64 {
+        if let Some(matrix) = &self.matrix {
+            return matrix.kinetic_energy(momenta);
+        }
         momenta
             .iter()
             .zip(self.masses.iter())
@@ -86,14 +151,20 @@ impl Kinetics {
         self.project(momenta);
     }
 
-    /// r ← r + p/m·Δt.
+    /// r ← r + p/m·Δt (or M⁻¹p·Δt).
     pub fn drift(&self, positions: &mut [Vec3], momenta: &[Vec3], time: f64) {
+        if let Some(matrix) = &self.matrix {
+            for (position, velocity) in positions.iter_mut().zip(matrix.velocities(momenta)) {
+                *position = add(*position, scale(time, velocity));
+            }
+            return;
+        }
         for ((position, momentum), mass) in positions.iter_mut().zip(momenta).zip(self.masses.iter()) {
             *position = add(*position, scale(time / mass, *momentum));
         }
     }
 
-    /// The masses in amu.
+    /// The atoms' own masses in amu, whatever the mass matrix.
     pub fn masses(&self) -> &[f64] {
         &self.masses
     }

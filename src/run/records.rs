@@ -143,6 +143,9 @@ pub struct Generation {
     pub validation_error: Option<f64>,
     /// Segments, steps and time step of proposals.
     pub trajectory: TrajectoryPlan,
+    /// The generation in whose folder the mass matrix of proposals lies; absent where the masses are the atoms' own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub masses: Option<u32>,
     /// Labels in the data set when the trajectory was last tuned.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tuned_at: Option<usize>,

@@ -93,6 +93,19 @@ pub struct Results {
     elsewhere: (OracleCalls, u64),
 }
 
+/// How a generation's proposals are made, and why.
+pub fn trajectory_json(generation: &Generation) -> Value {
+    let plan = &generation.trajectory;
+    serde_json::json!({
+        "time_step_fs": plan.time_step / crate::units::FEMTOSECOND,
+        "steps": plan.steps,
+        "segments": plan.segments,
+        "jitter": plan.jitter,
+        "masses": generation.masses.map_or("by-element".to_owned(), |made_for| format!("potentials/gen-{made_for:03}/masses.json")),
+        "reason": generation.reason,
+    })
+}
+
 impl Results {
     /// Reads a run directory; a run in progress is read as far as it has come.
     pub fn read(root: &Path) -> Result<Self, ResultsError> {
@@ -481,14 +494,23 @@ impl Results {
             json["exchange"] = exchange;
             lines.extend(tempering.lines());
         }
+        let mut moves = crate::sampling::MoveCounts::default();
+        for decision in &kept {
+            if let Some(counts) = &decision.moves {
+                moves.add(counts);
+            }
+        }
+        for (name, [tried, accepted]) in moves.tried() {
+            json["inner_moves"][name] = number(f64::from(accepted) / f64::from(tried));
+        }
+        let frozen = self.generations.iter().rfind(|generation| generation.frozen);
+        if let Some(generation) = frozen {
+            json["trajectory"] = trajectory_json(generation);
+        }
         Analysis {
             json,
             lines,
-            reason: self
-                .generations
-                .iter()
-                .rfind(|generation| generation.frozen)
-                .map(|generation| generation.reason.clone()),
+            reason: frozen.map(|generation| generation.reason.clone()),
         }
     }
 

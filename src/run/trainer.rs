@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam::channel::{Sender, unbounded};
 
+use crate::dynamics::MassMatrix;
 use crate::potential::Potential;
 use crate::run::learner::expected_acceptance;
 use crate::run::records::Generation;
@@ -56,6 +57,8 @@ pub struct TrainRequest {
     pub journalled: Option<Generation>,
     /// A stored folder to load instead of fitting.
     pub restore: Option<std::path::PathBuf>,
+    /// The file with the mass matrix that the journal says it has.
+    pub masses: Option<std::path::PathBuf>,
 }
 
 /// A training that is done.
@@ -66,11 +69,16 @@ pub struct TrainReply {
     pub fitted: Result<Fitted, String>,
     /// The trajectory to propose with.
     pub trajectory: TrajectoryPlan,
+    /// The masses it is run with, where they are not the atoms', and the generation they were made for.
+    pub masses: Option<(u32, Arc<MassMatrix>)>,
     /// Labels in the data set when it was last tuned.
     pub tuned_at: Option<usize>,
     /// Why it is as it is.
     pub reason: String,
 }
+
+/// The name of the file of a mass matrix in the folder of the generation it was made for.
+pub const MASSES: &str = "masses.json";
 
 /// A running trainer.
 #[derive(Debug)]
@@ -94,11 +102,12 @@ impl Trainer {
             // Trainings are done in order, so what was tuned last does not depend on when the driver heard of it.
             let mut tuning = Tuning {
                 trajectory: initial,
+                masses: None,
                 tuned_at: None,
                 reason: String::new(),
             };
             for request in queue {
-                let fitted = match (&mut fitter, &request.restore) {
+                let mut fitted = match (&mut fitter, &request.restore) {
                     (Err(error), _) => Err(error.clone()),
                     (Ok(fitter), Some(folder)) => {
                         fitter.restore(folder, known_error(&request)).map(|potential| Fitted {
@@ -110,23 +119,37 @@ impl Trainer {
                     }
                     (Ok(fitter), None) => fitter.fit(&request.frames, request.seed),
                 };
-                match (&fitted, &request.journalled) {
-                    (_, Some(known)) => {
-                        tuning = Tuning {
-                            trajectory: known.trajectory,
-                            tuned_at: known.tuned_at,
-                            reason: known.reason.clone(),
-                        };
+                match (&mut fitted, &request.journalled) {
+                    (Ok(_), Some(known)) => {
+                        match known_masses(&request, known, &tuning, environment.kinetics.masses().len()) {
+                            Ok(masses) => {
+                                tuning = Tuning {
+                                    trajectory: known.trajectory,
+                                    masses,
+                                    tuned_at: known.tuned_at,
+                                    reason: known.reason.clone(),
+                                };
+                            }
+                            Err(reason) => fitted = Err(reason),
+                        }
                     }
                     (Ok(fitted), None) => {
                         tuning.reason = tune(&environment, &initial, range.as_ref(), &request, fitted, &mut tuning);
+                        // What a generation proposes with lies in its folder before the journal names it.
+                        if let Some((made_for, matrix)) = &tuning.masses
+                            && *made_for == request.generation
+                        {
+                            let text = serde_json::to_vec(matrix.as_ref()).unwrap_or_default();
+                            fitted.files.push((MASSES.to_owned(), text));
+                        }
                     }
-                    (Err(_), None) => {}
+                    (Err(_), _) => {}
                 }
                 tell(TrainReply {
                     generation: request.generation,
                     fitted,
                     trajectory: tuning.trajectory,
+                    masses: tuning.masses.clone(),
                     tuned_at: tuning.tuned_at,
                     reason: tuning.reason.clone(),
                 });
@@ -160,9 +183,45 @@ fn known_error(request: &TrainRequest) -> Option<f64> {
     request.journalled.as_ref().and_then(|known| known.validation_error)
 }
 
+/// The mass matrix that the journal says a generation has: from its file, or as it is at hand.
+fn known_masses(
+    request: &TrainRequest,
+    known: &Generation,
+    tuning: &Tuning,
+    atoms: usize,
+) -> Result<Option<(u32, Arc<MassMatrix>)>, String> {
+    let Some(made_for) = known.masses else {
+        return Ok(None);
+    };
+    if let Some((at_hand, matrix)) = &tuning.masses
+        && *at_hand == made_for
+    {
+        return Ok(Some((made_for, Arc::clone(matrix))));
+    }
+    let path = request.masses.clone().unwrap_or_default();
+    let read = || -> Result<MassMatrix, String> {
+        let text = std::fs::read(&path).map_err(|error| error.to_string())?;
+        let matrix: MassMatrix = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+        if matrix.len() == 3 * atoms {
+            Ok(matrix)
+        } else {
+            Err(format!("it is of {} coordinates, not of {}", matrix.len(), 3 * atoms))
+        }
+    };
+    let matrix = read().map_err(|error| {
+        format!(
+            "the mass matrix of generation {made_for} cannot be read from {} ({error}); restore the file from a copy, or start a new run",
+            path.display()
+        )
+    })?;
+    Ok(Some((made_for, Arc::new(matrix))))
+}
+
 /// The trajectory in force and how it came about.
 struct Tuning {
     trajectory: TrajectoryPlan,
+    /// The masses it is run with, where they are not the atoms', and the generation they were made for.
+    masses: Option<(u32, Arc<MassMatrix>)>,
     /// Labels in the data set when it was last measured.
     tuned_at: Option<usize>,
     reason: String,
@@ -195,6 +254,7 @@ fn tune(
             segments: 1,
             ..*initial
         };
+        tuning.masses = None;
         return match request.observed_error {
             None => format!(
                 "no proposal has been seen yet: single trajectories of {} steps",
@@ -206,41 +266,31 @@ fn tune(
             ),
         };
     }
-    if !range.measure {
-        tuning.trajectory = *initial;
-        return format!("acceptance {trusted:.2} to be expected of single trajectories: as configured");
-    }
     // Measuring costs network steps; once the data have not doubled, what was measured still holds.
     let still_holds = |labels: usize| request.frames.len() < 2 * labels;
     if !request.freeze && tuning.tuned_at.is_some_and(still_holds) {
         return "as tuned before".to_owned();
     }
-    let correlation = tuning::energy_correlation(
+    let found = tuning::tune(
         environment,
         initial,
         fitted.potential.as_ref(),
         &request.starts,
         range,
+        expected,
         u64::from(request.generation),
     );
-    let chosen = correlation.and_then(|c| tuning::choose(&c, expected, initial.jitter, range));
-    let Some(tuned) = chosen else {
+    let Some(tuned) = found else {
         tuning.trajectory = TrajectoryPlan {
             steps: (initial.steps / 4).max(1),
             segments: 1,
             ..*initial
         };
+        tuning.masses = None;
         return "network trajectories diverge: short ones".to_owned();
     };
     tuning.tuned_at = Some(request.frames.len());
-    tuning.trajectory = TrajectoryPlan {
-        steps: tuned.steps,
-        segments: tuned.segments,
-        ..*initial
-    };
-    format!(
-        "{} segments of {} steps: on the network the potential energy keeps {:.2} of its deviation over a segment; \
-         with acceptance {expected:.2} expected, tau {:.2} in oracle calls",
-        tuned.segments, tuned.steps, tuned.correlation, tuned.tau
-    )
+    tuning.trajectory = tuned.plan;
+    tuning.masses = tuned.masses.map(|masses| (request.generation, masses));
+    tuned.reason
 }

@@ -92,6 +92,17 @@ impl Proposal {
     pub fn correction(&self) -> f64 {
         self.kinetic_change - self.network_weight * (self.network_end - self.network_start)
     }
+
+    /// What the decision adds for the cell, eV: of a trajectory the change of W − kT ln m; of an inner chain, whose own density has the same
+    /// measure, ΔW − (β⁰/β)ΔW.
+    pub(super) fn cell_change(&self, environment: &Environment, from: &Structure, to: &Structure) -> f64 {
+        if self.moves.is_some() {
+            let ensemble = &environment.ensemble;
+            (1.0 - self.network_weight) * (ensemble.work(to) - ensemble.work(from))
+        } else {
+            environment.cell_change(from, to)
+        }
+    }
 }
 
 /// A decided step as the journal keeps it.
@@ -121,7 +132,7 @@ pub struct Decision {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub energy_proposed: Option<f64>,
     /// What the Metropolis test compared: ΔU_oracle + ΣΔK, at constant pressure with the change of W − kT ln m (load and measure of the
-    /// cell), or ΔU_oracle − (β⁰/β)ΔU_network after an inner chain, eV.
+    /// cell), or Δ(U_oracle + W) − (β⁰/β)Δ(U_network + W) after an inner chain, eV.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub delta: Option<f64>,
     /// ln u.
@@ -176,7 +187,7 @@ pub fn decide(
     let delta = labels
         .as_ref()
         .map(|labels| labels.energy - state.labels.energy + proposal.correction())
-        .map(|delta| delta + end.map_or(0.0, |end| environment.cell_change(&state.structure, end)));
+        .map(|delta| delta + end.map_or(0.0, |end| proposal.cell_change(environment, &state.structure, end)));
     let accepted = delta.is_some_and(|delta| {
         metropolis(
             environment.acceptance,

@@ -97,7 +97,7 @@ impl DelayedTask {
                 stage.calls += 1;
                 stage.end = Some(labels.energy);
                 let delta = labels.energy - start + self.proposal.correction();
-                let delta = delta + environment.cell_change(&state.structure, &end);
+                let delta = delta + self.proposal.cell_change(environment, &state.structure, &end);
                 let (log_uniform, kt) = (stage.log_uniform, environment.thermal_energy);
                 stage.passed = metropolis(environment.acceptance, log_uniform, delta, kt);
             }

@@ -25,14 +25,10 @@ impl Ensemble {
         }
     }
 
-    /// −kT ln of the target's density over d³ᴺs dμ(h), but for the potential energy: W(h) − (N+1)·kT ln V in eV, with dμ the measure
-    /// that multiplying the cell by any matrix leaves alone (d ln V, d³ ln L, d⁹h/V³). Zero in the canonical ensemble. For moves
-    /// that strain a cell at constant scaled positions this is the whole of the density beside U.
-    pub fn cell_energy(&self, structure: &Structure) -> f64 {
-        self.barostat().map_or(0.0, |barostat| {
-            let cell = &structure.cell;
-            barostat.load.work(cell) - barostat.volume_power * barostat.thermal_energy * cell.volume().ln()
-        })
+    /// The work W of the load in eV; zero in the canonical ensemble.
+    pub fn work(&self, structure: &Structure) -> f64 {
+        self.barostat()
+            .map_or(0.0, |barostat| barostat.load.work(&structure.cell))
     }
 
     /// Whether the target reaches a structure's cell.

@@ -1,9 +1,10 @@
 //! Nested Monte Carlo: many moves decided on the network alone, then one decision by the oracle.
 //!
-//! With the inner density π₀ ∝ exp(−β⁰Û) of the network Û, each inner move is reversible with respect to π₀ by a Metropolis test
+//! With the inner density π₀ ∝ exp(−β⁰Û) of the network Û, at constant pressure m·exp(−β⁰(Û + W)) with the same measure m of the cell
+//! and the same load W as the ensemble, each inner move is reversible with respect to π₀ by a Metropolis test
 //! of its own. Which move comes next is drawn anew each time with fixed odds (random scan), so the inner kernel P is a mixture of
 //! reversible kernels and reversible itself, and so is Pⁿ: π₀(q) Pⁿ(q→q′) = π₀(q′) Pⁿ(q′→q). Accepting its end point with
-//! min(1, π(q′)π₀(q) / [π(q)π₀(q′)]) = min(1, exp(−βΔU + β⁰ΔÛ)) leaves π exact (Gelb, J. Chem. Phys. 118, 7747 (2003);
+//! min(1, π(q′)π₀(q) / [π(q)π₀(q′)]) = min(1, exp(−βΔ(U + W) + β⁰Δ(Û + W))) leaves π exact (Gelb, J. Chem. Phys. 118, 7747 (2003);
 //! Iftimie et al., J. Chem. Phys. 113, 4852 (2000)). A cycle through the moves in a fixed order also keeps π₀ but is not
 //! reversible, and with it this decision is wrong.
 
@@ -11,6 +12,7 @@ use rand::{Rng, RngExt};
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
 
+use crate::dynamics::StrainRate;
 use crate::potential::{Labels, Potential, Workspace};
 use crate::rng::{Purpose, open_uniform, stream};
 use crate::sampling::{Environment, Proposal, StepId, TrajectoryPlan, moves};
@@ -31,6 +33,10 @@ pub struct NestedMoves {
     pub shift: f64,
     /// Weight of a turn of a molecule.
     pub turn: f64,
+    /// Weight of a strain of the cell, at constant scaled positions.
+    pub volume: f64,
+    /// The largest component of such a strain.
+    pub most_strain: f64,
     /// The largest component of a shift, Å.
     pub most_shift: f64,
     /// The largest angle of a turn, radians.
@@ -57,6 +63,7 @@ enum Move {
     Swap,
     Shift,
     Turn,
+    Volume,
 }
 
 /// How many inner moves of each kind were tried and accepted.
@@ -78,6 +85,9 @@ pub struct MoveCounts {
     /// Turns of molecules.
     #[serde(skip_serializing_if = "untried")]
     pub turn: [u32; 2],
+    /// Strains of the cell.
+    #[serde(skip_serializing_if = "untried")]
+    pub volume: [u32; 2],
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -94,6 +104,7 @@ impl MoveCounts {
             ("swap", self.swap),
             ("shift", self.shift),
             ("turn", self.turn),
+            ("volume", self.volume),
         ]
         .into_iter()
         .filter(|(_, counts)| counts[0] > 0)
@@ -112,6 +123,7 @@ impl MoveCounts {
             (&mut self.swap, other.swap),
             (&mut self.shift, other.shift),
             (&mut self.turn, other.turn),
+            (&mut self.volume, other.volume),
         ];
         for (mine, theirs) in pairs {
             mine[0] += theirs[0];
@@ -126,6 +138,7 @@ impl MoveCounts {
             Move::Swap => &mut self.swap,
             Move::Shift => &mut self.shift,
             Move::Turn => &mut self.turn,
+            Move::Volume => &mut self.volume,
         }
     }
 }
@@ -139,18 +152,21 @@ impl NestedMoves {
         swap: 0.0,
         shift: 0.0,
         turn: 0.0,
+        volume: 0.0,
+        most_strain: 0.005,
         most_shift: 0.2,
         most_turn: 0.3,
         order: Order::RandomScan,
     };
 
-    fn weights(&self) -> [(Move, f64); 5] {
+    fn weights(&self) -> [(Move, f64); 6] {
         [
             (Move::Trajectory, self.trajectory),
             (Move::Local, self.local),
             (Move::Swap, self.swap),
             (Move::Shift, self.shift),
             (Move::Turn, self.turn),
+            (Move::Volume, self.volume),
         ]
     }
 
@@ -194,9 +210,10 @@ struct Inner<'a> {
 }
 
 impl Inner<'_> {
-    /// Takes a candidate or leaves it; `kinetic_change` is that of its trajectory, zero for moves without momenta.
-    fn decide(&mut self, candidate: Structure, labels: Labels, kinetic_change: f64, log_uniform: f64) -> bool {
-        let delta = labels.energy - self.labels.energy + kinetic_change;
+    /// Takes a candidate or leaves it; `further` is what changes beside the network's energy: kinetic energy of a trajectory, load and measure
+    /// of a strain.
+    fn decide(&mut self, candidate: Structure, labels: Labels, further: f64, log_uniform: f64) -> bool {
+        let delta = labels.energy - self.labels.energy + further;
         // The forces must be finite too: a later trajectory starts from them.
         let accepted = labels.is_finite() && log_uniform < -delta / self.thermal_energy;
         if accepted {
@@ -204,6 +221,23 @@ impl Inner<'_> {
             self.labels = labels;
         }
         accepted
+    }
+
+    /// A strain of the cell at constant scaled positions: h → h·exp(ξ) with ξ as likely as −ξ preserves the measure that the ensemble's
+    /// density is written over, V^(N+1) beside it (McDonald, Mol. Phys. 23, 41 (1972), for ln V).
+    fn strain(&mut self, strain: &StrainRate, log_uniform: f64) -> bool {
+        let Some(barostat) = self.environment.ensemble.barostat() else {
+            return false;
+        };
+        let mut candidate = self.structure.clone();
+        if !barostat.strain(&mut candidate, strain) {
+            return false;
+        }
+        let (from, to) = (&self.structure.cell, &candidate.cell);
+        let work = barostat.load.work(to) - barostat.load.work(from);
+        let measure = barostat.log_measure_of_strains(to) - barostat.log_measure_of_strains(from);
+        let labels = self.potential.evaluate(&candidate, self.workspace);
+        self.decide(candidate, labels, work - self.thermal_energy * measure, log_uniform)
     }
 
     fn without_momenta(&mut self, change: impl FnOnce(&mut Structure), log_uniform: f64) -> bool {
@@ -304,6 +338,13 @@ pub fn propose_nested(
             },
             Move::Swap => match moves::draw_unlike_pair(start, &mut generator) {
                 Some((i, j)) => inner.without_momenta(|structure| structure.positions.swap(i, j), log_uniform),
+                None => false,
+            },
+            Move::Volume => match environment.ensemble.barostat() {
+                Some(barostat) => {
+                    let strain = barostat.draw_strain(nested.most_strain, &mut generator);
+                    inner.strain(&strain, log_uniform)
+                }
                 None => false,
             },
             Move::Shift | Move::Turn => match draw_index(groups.molecules.len(), &mut generator) {

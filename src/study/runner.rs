@@ -194,7 +194,10 @@ fn run_job(
     let asked = if potential.is_empty() {
         text.clone()
     } else {
-        text.replace(&potential, super::specification::POTENTIAL)
+        text.replace(&potential, super::specification::POTENTIAL).replace(
+            &super::specification::labels_beside(&potential),
+            super::specification::LABELS,
+        )
     };
     let directory = RunDirectory::new(&job.directory);
     if directory.holds_run() && std::fs::read_to_string(&settings).is_ok_and(|ran| ran != asked) {

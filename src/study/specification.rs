@@ -5,8 +5,37 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::run::RunDirectory;
+
 /// What stands in a variant's values for the frozen network of the variant it comes after, at the same seed.
 pub const POTENTIAL: &str = "{potential}";
+
+/// What stands in a variant's values for the file of all labels of the variant it comes after, at the same seed.
+pub const LABELS: &str = "{labels}";
+
+/// The file of labels of the run that a frozen network's folder belongs to.
+pub fn labels_beside(potential: &str) -> String {
+    // The page shows settings as they are asked for.
+    if potential == POTENTIAL {
+        return LABELS.to_owned();
+    }
+    let run = Path::new(potential).parent().and_then(Path::parent);
+    run.map_or(String::new(), |run| {
+        RunDirectory::new(run).labels_xyz().to_string_lossy().into_owned()
+    })
+}
+
+/// A value with what stands for the variant before filled in, inside lists too.
+fn filled(value: &toml::Value, potential: &str) -> toml::Value {
+    match value {
+        toml::Value::String(text) => {
+            let text = text.replace(POTENTIAL, potential);
+            toml::Value::String(text.replace(LABELS, &labels_beside(potential)))
+        }
+        toml::Value::Array(values) => toml::Value::Array(values.iter().map(|value| filled(value, potential)).collect()),
+        other => other.clone(),
+    }
+}
 
 /// A study as its file has it.
 #[derive(Clone, Debug, Deserialize)]
@@ -174,10 +203,10 @@ impl Specification {
             let asks = variant
                 .set
                 .values()
-                .any(|value| value.as_str().is_some_and(|text| text.contains(POTENTIAL)));
+                .any(|value| [POTENTIAL, LABELS].iter().any(|name| value.to_string().contains(name)));
             if asks && variant.after.is_none() {
                 return Err(format!(
-                    "variant {name} uses {POTENTIAL}: say of which variant with after = \"NAME\""
+                    "variant {name} uses {POTENTIAL} or {LABELS}: say of which variant with after = \"NAME\""
                 ));
             }
             seen.push(name);
@@ -196,11 +225,7 @@ impl Specification {
         let all = self.set.iter().filter(|(key, _)| !variant.set.contains_key(*key));
         let mut settings = Vec::new();
         for (key, value) in all.chain(&variant.set) {
-            let value = match value {
-                toml::Value::String(text) => toml::Value::String(text.replace(POTENTIAL, potential)),
-                other => other.clone(),
-            };
-            settings.push(format!("{key}={}", inline(&value)));
+            settings.push(format!("{key}={}", inline(&filled(value, potential))));
         }
         settings.extend_from_slice(extra);
         settings

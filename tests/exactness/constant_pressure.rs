@@ -7,12 +7,14 @@ use slmc::dynamics::{Barostat, CellMotion, Domain, Kinetics, Load, MomentumCoupl
 use slmc::linear::{determinant, product, row_times, transpose};
 use slmc::oracle::analytic::{AnalyticConfig, LennardJonesConfig, Truncation, build};
 use slmc::potential::{Potential, Workspace};
-use slmc::sampling::{Acceptance, Ensemble, Kernel, Outcome, Phase, State, StepId};
+use slmc::sampling::{
+    Acceptance, Ensemble, Kernel, NestedMoves, Outcome, Phase, State, StepId, decide, propose_nested,
+};
 use slmc::structure::{Cell, Structure};
 use slmc::units::{Energy, FEMTOSECOND, Length, Temperature};
 
 use crate::elastic::{Elastic, strain_energy};
-use crate::harness::{Bench, ERRORS, Expected, FEWEST_EFFECTIVE, deviations, full, kernel_step, seeds};
+use crate::harness::{Bench, ERRORS, Expected, FEWEST_EFFECTIVE, Step, deviations, full, kernel_step, seeds};
 use crate::targets::{Form, Target};
 
 const MOTIONS: [CellMotion; 5] = [
@@ -76,6 +78,8 @@ struct Row {
     atoms: usize,
     segments: usize,
     steps: usize,
+    /// Absent for trajectories that move the cell.
+    nested: Option<NestedMoves>,
 }
 
 impl Row {
@@ -90,6 +94,7 @@ impl Row {
             atoms: 4,
             segments: 1,
             steps: 8_000,
+            nested: None,
         }
     }
 
@@ -110,7 +115,13 @@ impl Row {
             (false, false) => "ideal gas",
         };
         let mass = if self.removed { "removed" } else { "kept" };
-        format!("{what}, {:?}, {:?}, centre of mass {mass}", self.motion, self.coupling)
+        let kernel = self
+            .nested
+            .map_or(String::new(), |nested| format!(", nested at {} kT", nested.scale));
+        format!(
+            "{what}, {:?}, {:?}, centre of mass {mass}{kernel}",
+            self.motion, self.coupling
+        )
     }
 
     fn pressure(&self) -> f64 {
@@ -221,12 +232,15 @@ struct Run {
 }
 
 fn run(bench: &Bench, row: &Row, seed: u64) -> Run {
-    let kernel = if row.proposal.is_some() {
-        Kernel::Slhmc
-    } else {
-        Kernel::Hmc
+    let kernel = match row.nested {
+        Some(nested) => Kernel::Nested(nested),
+        None if row.proposal.is_some() => Kernel::Slhmc,
+        None => Kernel::Hmc,
     };
-    let step = kernel_step(kernel);
+    run_by(bench, row, &kernel_step(kernel), seed)
+}
+
+fn run_by(bench: &Bench, row: &Row, step: &Step, seed: u64) -> Run {
     let mut bench = Bench {
         target: bench.target.clone(),
         proposal: bench.proposal.clone(),
@@ -413,6 +427,58 @@ fn einstein_crystal_affine_in_the_cell() {
         }
     }
     check(&rows);
+}
+
+/// An inner chain of trajectories at constant cell and strains of the cell.
+const STRAINS: NestedMoves = NestedMoves {
+    volume: 2.0,
+    most_strain: 0.12,
+    ..NestedMoves::TRAJECTORIES
+};
+
+#[test]
+fn inner_chains_strain_cells_of_every_motion() {
+    let nested = |scale, row: Row| Row {
+        segments: 12,
+        steps: 12_000,
+        nested: Some(NestedMoves { scale, ..STRAINS }),
+        ..row
+    };
+    let elastic = |motion| Row::elastic(motion, MomentumCoupling::Independent, 0.0);
+    let rows = [
+        nested(1.3, Row::gas(MomentumCoupling::MartynaTobiasKlein, true)),
+        nested(0.8, elastic(CellMotion::Orthorhombic)),
+        nested(1.0, elastic(CellMotion::Symmetric)),
+        nested(
+            1.2,
+            Row::elastic(CellMotion::Triangular, MomentumCoupling::Independent, 0.3),
+        ),
+    ];
+    check(&rows);
+    // The load weighs with β outside and with β⁰ inside: without it in the decision, that of the inner chain is left.
+    let row = nested(1.3, Row::gas(MomentumCoupling::Independent, true));
+    let bench = row.bench();
+    let forgetful = |bench: &Bench, state: &State, id: StepId, workspace: &mut Workspace| {
+        let environment = &bench.environment;
+        let potential = bench.proposal.as_deref().expect("a surface to propose with");
+        let moves = row.nested.expect("an inner chain");
+        let start = &state.structure;
+        let (proposal, end) = propose_nested(environment, &bench.plan, &moves, potential, start, id, workspace);
+        let labels = end.as_ref().and_then(|end| bench.label(end));
+        let mut without = environment.clone();
+        if let Ensemble::IsothermalIsobaric(barostat) = &mut without.ensemble {
+            Arc::make_mut(barostat).load.pressure = 0.0;
+        }
+        decide(&without, state, id, &proposal, end.as_ref(), labels)
+    };
+    let wrong: Vec<Run> = (1..=2).map(|seed| run_by(&bench, &row, &forgetful, seed)).collect();
+    let (off, _) = judge(&row, &wrong, &row.expected());
+    println!("control, no load in the decision: off {}", show(&off));
+    assert!(
+        off.iter().any(|x| x.abs() > ERRORS),
+        "the control is right: {}",
+        show(&off)
+    );
 }
 
 /// ln |det| by elimination with pivots.

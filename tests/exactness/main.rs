@@ -13,6 +13,7 @@ mod elastic;
 mod exchange;
 mod harness;
 mod langevin;
+mod masses;
 mod nested;
 mod targets;
 mod truncated;

@@ -308,7 +308,7 @@ fn tuning(results: &Results) -> Markup {
         div.scroll { table {
             thead { tr {
                 th.number { "network" } th.number { "labels" } th.number { "expected error / meV" }
-                th.number { "time step / fs" } th.number { "steps" } th.number { "segments" } th { "why" }
+                th.number { "time step / fs" } th.number { "steps" } th.number { "segments" } th.number { "jitter" } th { "masses" } th { "why" }
             } }
             tbody {
                 @for generation in &results.generations {
@@ -319,6 +319,13 @@ fn tuning(results: &Results) -> Markup {
                         td.number { (format!("{:.2}", generation.trajectory.time_step / FEMTOSECOND)) }
                         td.number { (generation.trajectory.steps) }
                         td.number { (generation.trajectory.segments) }
+                        td.number { (format!("{:.2}", generation.trajectory.jitter)) }
+                        td {
+                            @match generation.masses {
+                                None => { "by element" }
+                                Some(made_for) => { "matrix of network " (made_for) }
+                            }
+                        }
                         td {
                             @if generation.kept_previous { "training failed, the network before it was kept; " }
                             (generation.reason)

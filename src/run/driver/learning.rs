@@ -6,7 +6,7 @@ use crate::run::directory::replace;
 use crate::run::learner::{Action, WINDOW};
 use crate::run::plan::ProposalSource;
 use crate::run::records::{Generation, LearningRecord};
-use crate::run::trainer::{TrainReply, TrainRequest};
+use crate::run::trainer::{MASSES, TrainReply, TrainRequest};
 
 /// Where a chain stands in its learning block.
 pub(super) enum Block {
@@ -50,6 +50,10 @@ impl Driver {
             starts: self.settled.iter().take(first_rung).cloned().collect(),
             observed_error: self.observed_error(),
             freeze,
+            masses: journalled
+                .as_ref()
+                .and_then(|known| known.masses)
+                .map(|made_for| self.directory.potential(made_for).join(MASSES)),
             journalled: journalled.clone(),
             restore,
         };
@@ -115,6 +119,7 @@ impl Driver {
                 kept_previous: fitted.kept_previous.is_some(),
                 validation_error: fitted.validation_error,
                 trajectory: reply.trajectory,
+                masses: reply.masses.as_ref().map(|(made_for, _)| *made_for),
                 tuned_at: reply.tuned_at,
                 reason: reply.reason,
                 ladder: pending.ladder,
@@ -122,6 +127,9 @@ impl Driver {
             self.learning.append(&LearningRecord::Generation(generation.clone()))?;
             generation
         };
+        if let Some((_, masses)) = reply.masses {
+            self.masses.insert(generation.generation, masses);
+        }
         if let (Some(placed), Some(ladder)) = (&generation.ladder, &self.plan.ladder) {
             let environments = ladder.environments(&self.plan.environment, Some(placed));
             self.rungs.insert(Some(generation.generation), environments);
@@ -131,6 +139,7 @@ impl Driver {
         // A chain that lags behind may still ask for the network of the first round that is not complete.
         let oldest = self.in_force(self.rounds + 1).map_or(0, |oldest| oldest.generation);
         self.networks.retain(|number, _| *number >= oldest);
+        self.masses.retain(|number, _| *number >= oldest);
         Ok(())
     }
 

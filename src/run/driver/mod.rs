@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
+use crate::dynamics::MassMatrix;
 use crate::observe::Observer;
 use crate::oracle::OracleError;
 use crate::oracle::pool::{Pool, PoolEvent, PoolSettings};
@@ -33,7 +34,7 @@ use crate::run::records::{ChainRecord, Event, Generation, Header, LearningRecord
 use crate::run::stop::StopFlag;
 use crate::run::store::LabelStore;
 use crate::run::trainer::{TrainReply, Trainer};
-use crate::sampling::{Environment, OracleId, Reply, Task};
+use crate::sampling::{Ensemble, Environment, Kernel, OracleId, Reply, Task};
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
 
@@ -115,6 +116,8 @@ pub struct Driver {
     disagreements: Vec<f64>,
     generations: Vec<Generation>,
     networks: BTreeMap<u32, Arc<dyn Potential>>,
+    /// The mass matrices of generations that have one.
+    masses: BTreeMap<u32, Arc<MassMatrix>>,
     /// What each rung samples from a generation on (`None`: from the beginning).
     rungs: BTreeMap<Option<u32>, Vec<Environment>>,
     /// U + W of the latest complete rounds by rung, to place the ladder from, eV.
@@ -230,6 +233,7 @@ impl Driver {
             disagreements: Vec::new(),
             generations: Vec::new(),
             networks: BTreeMap::new(),
+            masses: BTreeMap::new(),
             rungs,
             rung_energies: Vec::new(),
             journalled_generations: Vec::new(),
@@ -394,7 +398,7 @@ impl Driver {
             let fitter = (learning.fitter)();
             let trainer = Trainer::start(
                 move || fitter,
-                self.plan.environment.clone(),
+                self.tuning_environment(),
                 self.plan.trajectory,
                 learning.tuning,
                 move |reply| {
@@ -404,6 +408,15 @@ impl Driver {
             self.trainer = Some(trainer.map_err(RunError::Thread)?);
         }
         Ok(())
+    }
+
+    /// The environment of the trajectories that are tuned: those of an inner chain run at constant cell.
+    fn tuning_environment(&self) -> Environment {
+        let mut environment = self.plan.environment.clone();
+        if matches!(self.plan.kernel, Kernel::Nested(_)) {
+            environment.ensemble = Ensemble::Canonical;
+        }
+        environment
     }
 
     fn work(&mut self, observer: &mut dyn Observer) -> Result<Finish, RunError> {

@@ -9,7 +9,8 @@ use crate::potential::{Potential, Workspace};
 use crate::run::chain::Activity;
 use crate::run::records::{ChainRecord, RequestId};
 use crate::sampling::{
-    Advance, Decision, Kernel, OracleId, Outcome, Phase, Reply, SlhmcTask, State, StepId, Task, TrajectoryPlan,
+    Advance, Decision, Environment, Kernel, OracleId, Outcome, Phase, Reply, SlhmcTask, State, StepId, Task,
+    TrajectoryPlan,
 };
 use crate::structure::Structure;
 use crate::training::LabelledStructure;
@@ -104,7 +105,7 @@ impl Driver {
             };
             self.chains[chain].activity = Activity::Proposing(id);
             self.in_flight += 1;
-            let environment = self.environment(chain, id.generation).clone();
+            let environment = self.proposing(chain, &id);
             let tell = self.happenings.0.clone();
             rayon::spawn(move || {
                 let task = kernel.begin(&environment, &plan, potential.as_deref(), &state, id, &mut workspace);
@@ -116,6 +117,14 @@ impl Driver {
             return self.advance_moves(chain, id, task);
         }
         Ok(true)
+    }
+
+    /// The environment of a chain's step: its rung's, with the mass matrix of its generation where that has one.
+    fn proposing(&self, chain: usize, id: &StepId) -> Environment {
+        let mut environment = self.environment(chain, id.generation).clone();
+        let masses = id.generation.and_then(|generation| self.masses.get(&generation));
+        environment.kinetics = environment.kinetics.with_mass_matrix(masses.cloned());
+        environment
     }
 
     /// While sampling with two oracles, a finished trajectory is decided in two stages. While networks are learned the dear oracle labels every
@@ -181,9 +190,9 @@ impl Driver {
             let Some(mut workspace) = self.workspaces[chain].take() else {
                 return Ok(false);
             };
-            let environment = self.environment(chain, id.generation);
+            let environment = self.proposing(chain, &id);
             let kernel = self.plan.kernel;
-            let task = kernel.begin(environment, &plan, potential, &state, id, &mut workspace);
+            let task = kernel.begin(&environment, &plan, potential, &state, id, &mut workspace);
             self.workspaces[chain] = Some(workspace);
             let end = match task {
                 Task::Slhmc(task) => task.end,

@@ -1,0 +1,215 @@
+//! Trajectory length, number of segments and time step for the most independent samples per cost, measured on the network alone.
+//!
+//! The potential energy is what decorrelates slowest in crystals: with one momentum draw a trajectory exchanges it with the
+//! kinetic energy only half way, so ⟨U_t|U_0⟩ keeps about half of its deviation however long the trajectory. Network
+//! trajectories from fresh momenta give C(t) = corr(U_0, U_t), that is, an expected squared jump of 2(1 − C)Var U (Pasarica and
+//! Gelman, Statistica Sinica 20, 343 (2010)); m segments leave C(t)^m, an acceptance a turns that into
+//! λ = 1 − a(1 − C^m), and a geometric series gives τ = (1+λ)/(1−λ). The choice is the (t, m, time step) with the least
+//! τ·(cost of a label + steps·cost of a network step), with a the product of what the integrator and the network's error accept.
+
+use rayon::prelude::*;
+
+use super::step_size::{integration_acceptance, widening};
+use super::walkers::{Stretch, Walker, generator};
+use super::{Masses, Range};
+use crate::potential::{Potential, Workspace};
+use crate::sampling::{Environment, TrajectoryPlan};
+
+/// A choice and what it is expected to give.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    /// The factor on the time step of the measurement.
+    pub widening: f64,
+    /// Steps of a segment, of the new time step.
+    pub steps: usize,
+    /// Segments of a proposal.
+    pub segments: usize,
+    /// Expected autocorrelation time of the potential energy in proposals.
+    pub tau: f64,
+    /// C(t) at the chosen length.
+    pub correlation: f64,
+    /// What the integrator's error alone lets pass.
+    pub integration: f64,
+}
+
+/// What network trajectories of a fixed number of steps showed.
+pub(super) struct Measured {
+    /// corr(U_0, U_t) for t = 1…
+    pub(super) correlation: Vec<f64>,
+    /// Root mean square of the change of the conserved energy between start and end, eV.
+    pub(super) integration_error: f64,
+}
+
+/// Energies along each trajectory, and its error.
+type Series = Vec<(Vec<f64>, f64)>;
+
+/// Runs `trajectories` of `steps` steps of the plan's time step on the network. `None` where one diverges.
+pub(super) fn energy_correlation(
+    environment: &Environment,
+    plan: &TrajectoryPlan,
+    potential: &dyn Potential,
+    walkers: &mut [Walker],
+    steps: usize,
+    trajectories: usize,
+    salt: u64,
+) -> Option<Measured> {
+    let plan = TrajectoryPlan {
+        steps,
+        jitter: 0.0,
+        ..*plan
+    };
+    let each = trajectories.div_ceil(walkers.len().max(1)).max(4);
+    // The first trajectories of each walker only settle it on the network's own surface.
+    let settle = 2;
+    let series: Vec<Option<Series>> = walkers
+        .par_iter_mut()
+        .enumerate()
+        .map(|(index, walker)| {
+            let mut workspace = Workspace::new();
+            let mut generator = generator(environment, index, salt, Stretch::Correlation);
+            let mut all = Vec::new();
+            for trajectory in 0..settle + each {
+                let seen = walker.trajectory(environment, &plan, potential, &mut workspace, &mut generator);
+                if seen.diverged {
+                    return None;
+                }
+                if trajectory >= settle {
+                    all.push((seen.energies, seen.error));
+                }
+            }
+            Some(all)
+        })
+        .collect();
+    let series: Series = series.into_iter().collect::<Option<Vec<_>>>()?.concat();
+    // The mean is the same at all times; the variance too, so both ends share them.
+    let count = series.len() as f64;
+    let length = steps + 1;
+    let energies = || series.iter().flat_map(|(energies, _)| energies);
+    let mean = energies().sum::<f64>() / (count * length as f64);
+    let variance = energies().map(|u| (u - mean).powi(2)).sum::<f64>() / (count * length as f64);
+    if variance.is_nan() || variance <= 0.0 {
+        return None;
+    }
+    let correlation = (1..length).map(|t| {
+        let products = series.iter().map(|(u, _)| (u[0] - mean) * (u[t] - mean));
+        products.sum::<f64>() / (count * variance)
+    });
+    Some(Measured {
+        correlation: correlation.collect(),
+        integration_error: (series.iter().map(|(_, error)| error * error).sum::<f64>() / count).sqrt(),
+    })
+}
+
+/// How much more than the cheapest choice a longer trajectory may cost. The potential energy alone decides little between lengths;
+/// slower observables, such as long-wavelength displacements, gain from the longer one. Where all modes vibrate alike none is slower.
+const WORTH: f64 = 1.1;
+
+/// The best choice for a measured correlation, a standard deviation of the integrator's error in kT and an expected acceptance of the
+/// network's error: the longest trajectories that cost at most a tenth more than the cheapest.
+pub fn choose(correlation: &[f64], error: f64, acceptance: f64, jitter: f64, range: &Range) -> Option<Choice> {
+    let most = correlation.len();
+    let smallest = (most / 16).max(1);
+    let candidates: Vec<(f64, Choice)> = (smallest..=most)
+        .step_by(smallest)
+        .filter_map(|steps| {
+            // Average over the jitter of the length, and at least a tenth of it, to smooth what few trajectories measured.
+            let half = ((jitter.max(0.1) * steps as f64) as usize).max(1);
+            let window = &correlation[steps.saturating_sub(half + 1)..(steps + half).min(most)];
+            let mean = (window.iter().sum::<f64>() / window.len().max(1) as f64).clamp(0.0, 0.99);
+            // A standard error on top, so that the luck of few trajectories does not choose.
+            let smoothed = (mean + (1.0 - mean * mean) / (range.trajectories as f64).sqrt()).min(0.99);
+            cheapest(steps, smoothed, error, acceptance, range)
+        })
+        .collect();
+    let least = candidates.iter().map(|(cost, _)| *cost).fold(f64::INFINITY, f64::min);
+    let worth = if range.masses == Masses::ByElement { WORTH } else { 1.0 };
+    candidates
+        .into_iter()
+        .rfind(|(cost, _)| *cost <= worth * least)
+        .map(|(_, choice)| choice)
+}
+
+/// The number of segments and the time step for a given duration with the least cost per independent sample, and that cost.
+fn cheapest(steps: usize, correlation: f64, error: f64, acceptance: f64, range: &Range) -> Option<(f64, Choice)> {
+    let factors = |segments: usize| -> Vec<f64> {
+        match (range.time_step, range.integration_acceptance) {
+            (false, _) => vec![1.0],
+            (true, Some(target)) => vec![widening(error, segments, target)],
+            (true, None) => (3..=18).map(|tenths| 0.1 * f64::from(tenths)).collect(),
+        }
+    };
+    (1..=range.most_segments.max(1))
+        .flat_map(|segments| factors(segments).into_iter().map(move |factor| (segments, factor)))
+        .map(|(segments, factor)| {
+            let integration = integration_acceptance(error * factor * factor, segments);
+            let accepted = acceptance * integration;
+            let left = 1.0 - accepted * (1.0 - correlation.powi(segments as i32));
+            let tau = (1.0 + left) / (1.0 - left);
+            let steps = ((steps as f64 / factor).round() as usize).max(1);
+            let cost = tau * (range.label_cost + (segments * steps) as f64);
+            let choice = Choice {
+                widening: factor,
+                steps,
+                segments,
+                tau,
+                correlation,
+                integration,
+            };
+            (cost, choice)
+        })
+        .filter(|(cost, _)| cost.is_finite())
+        .min_by(|(a, _), (b, _)| a.total_cmp(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(label_cost: f64) -> Range {
+        Range {
+            most_steps: 64,
+            most_segments: 5,
+            label_cost,
+            trajectories: 32,
+            lengths: true,
+            time_step: true,
+            integration_acceptance: None,
+            masses: Masses::ByElement,
+            jitter: false,
+        }
+    }
+
+    /// C(t) falls to a plateau of one half, as in a crystal.
+    fn crystal() -> Vec<f64> {
+        (1..=64).map(|t| 0.5 + 0.5 * (-(f64::from(t)) / 8.0).exp()).collect()
+    }
+
+    #[test]
+    fn dear_labels_buy_more_segments_and_shorter_steps_than_cheap_ones() {
+        let dear = choose(&crystal(), 0.1, 0.95, 0.1, &range(1e6)).unwrap();
+        let cheap = choose(&crystal(), 0.1, 0.95, 0.1, &range(1.0)).unwrap();
+        assert_eq!(dear.segments, 5);
+        assert!(cheap.segments < dear.segments);
+        assert!(dear.tau < 1.25, "{dear:?}");
+        assert!(dear.widening < cheap.widening, "{dear:?} {cheap:?}");
+        assert!(dear.integration > 0.98, "{dear:?}");
+        // Between lengths that serve equally well the longer one is taken.
+        let duration = |choice: &Choice| choice.steps as f64 * choice.widening;
+        assert!(duration(&dear) > duration(&cheap), "{dear:?} {cheap:?}");
+    }
+
+    #[test]
+    fn a_target_or_a_given_time_step_is_kept() {
+        let target = Range {
+            integration_acceptance: Some(0.9),
+            ..range(1e4)
+        };
+        let chosen = choose(&crystal(), 0.5, 0.95, 0.1, &target).unwrap();
+        assert!((chosen.integration - 0.9).abs() < 1e-6, "{chosen:?}");
+        let given = Range {
+            time_step: false,
+            ..range(1e4)
+        };
+        assert_eq!(choose(&crystal(), 0.5, 0.95, 0.1, &given).unwrap().widening, 1.0);
+    }
+}
