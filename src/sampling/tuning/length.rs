@@ -170,7 +170,8 @@ mod tests {
             most_steps: 64,
             most_segments: 5,
             label_cost,
-            trajectories: 32,
+            // So many that the standard error, which is added to C(t), counts little.
+            trajectories: 3200,
             lengths: true,
             time_step: true,
             integration_acceptance: None,
