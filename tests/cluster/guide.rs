@@ -89,7 +89,8 @@ fn the_guides_scripts_submit_themselves_until_the_run_is_done() {
     // The driver in a small job of its own: its labels are jobs of another shape, and are left and taken over.
     let table = format!("{QUICK}\nntasks = 2\nsetup = \"echo $SLURM_NTASKS >> $PWD/../../../tasks\"");
     // The labels around the warning are long, so that it comes while they are under way on any machine.
-    let calculation = "echo >> $CALLS.begun; n=$(wc -l < $CALLS.begun); [ $n -gt 3 ] && [ $n -le 7 ] && sleep 4; sleep 0.2";
+    let calculation =
+        "echo >> $CALLS.begun; n=$(wc -l < $CALLS.begun); [ $n -gt 3 ] && [ $n -le 7 ] && sleep 4; sleep 0.2";
     let place = Place::new(calculation, Some(&table)).on(&cluster);
     let log = follow_the_guide(&cluster, &place, &guide_script(2, 1), "driver");
     assert_same_decisions(&whole, &place.path("run"));
