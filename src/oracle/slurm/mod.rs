@@ -1,6 +1,6 @@
 //! Labels as batch jobs of Slurm: one job for each, one question to the queue for all of them, jobs taken over after a restart.
 //!
-//! What a job is and how it ended is told by its folder ([`folder`]), which outlives drivers and controllers; what squeue says
+//! What a job is and how it ended is told by its folder (`folder`), which outlives drivers and controllers; what squeue says
 //! is believed for jobs that left no word, and only after it has said so twice and the shared file system had its time.
 
 mod config;
