@@ -33,7 +33,9 @@ fn run(name: &str, settings: &[&str]) -> serde_json::Value {
         "{name}: {}",
         String::from_utf8_lossy(&finished.stderr)
     );
-    assert!(out.join("report.json").exists() && out.join("plots/learning.svg").exists());
+    // Quartz on density-functional theory learns from too few labels here to draw how it learnt.
+    let figure = if name == "quartz-dft" { "trace" } else { "learning" };
+    assert!(out.join("report.json").exists() && out.join(format!("plots/{figure}.svg")).exists());
     let analysis = slmc(&["analyze", out_text, "--json"]);
     serde_json::from_slice(&analysis.stdout).expect("the analysis is JSON")
 }
