@@ -62,6 +62,10 @@ pub enum Preset {
     /// (2017)), once for the structure and once for the composition: the number of functions does not grow with the number of
     /// elements. `radial-count` gives the number of radial orders, `angular-degree` the highest angular order.
     Chebyshev,
+    /// The radial functions of `standard`, and the power spectrum of the neighbours' density (Bartók, Kondor and Csányi, Phys. Rev. B
+    /// 87, 184115 (2013)): products of all pairs of half of `angular-count` radial shapes (rounded up), for each Legendre polynomial up to
+    /// `angular-degree`. Finer and dearer than `standard`.
+    PowerSpectrum,
     /// Nothing.
     None,
 }

@@ -2,7 +2,8 @@
 //!
 //! Definitions: Behler, J. Chem. Phys. 134, 074106 (2011) (G2, G4, G5); Gastegger, Schwiedrzik, Bittermann, Berzsenyi and
 //! Marquetand, J. Chem. Phys. 148, 241709 (2018) (weighted by atomic number); Bircher, Singraber and Dellago, Mach. Learn.:
-//! Sci. Technol. 2, 035026 (2021) (compact); Artrith, Urban and Ceder, Phys. Rev. B 96, 014112 (2017) (Chebyshev).
+//! Sci. Technol. 2, 035026 (2021) (compact); Artrith, Urban and Ceder, Phys. Rev. B 96, 014112 (2017) (Chebyshev); Bartók, Kondor and
+//! Csányi, Phys. Rev. B 87, 184115 (2013) (power spectrum).
 
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +107,16 @@ pub enum SymmetryFunction {
         /// Whether C(r_jk) of the side opposite the central atom is a factor.
         third_side: bool,
     },
+    /// A coefficient of the power spectrum, Σ_jk w_j·w_k g₁(r_j) g₂(r_k) P_l(cos θ_jk) with the Legendre polynomial P_l. The sum is a
+    /// double one, j = k included; of two different elements, the first has g₁ and the second g₂.
+    PowerSpectrum {
+        /// The pairs summed over.
+        pairs: Pairs,
+        /// g₁ and g₂.
+        shapes: [Gaussian; 2],
+        /// l, at most 12.
+        degree: u32,
+    },
     /// A coefficient of the radial distribution in Chebyshev polynomials, Σ_j w_j T_n(2r_j/rc − 1) fc(r_j; rc).
     ChebyshevRadial {
         /// w.
@@ -132,6 +143,7 @@ impl SymmetryFunction {
         match self {
             Self::Radial { gaussian, .. } | Self::Angular { gaussian, .. } => gaussian.cutoff,
             Self::CompactRadial { radial, .. } | Self::CompactAngular { radial, .. } => radial.to,
+            Self::PowerSpectrum { shapes, .. } => f64::max(shapes[0].cutoff, shapes[1].cutoff),
             Self::ChebyshevRadial { cutoff, .. } | Self::ChebyshevAngular { cutoff, .. } => *cutoff,
         }
     }
@@ -161,6 +173,10 @@ impl SymmetryFunction {
             Self::CompactAngular {
                 pairs, radial, angular, ..
             } => radial.is_valid() && paired(*pairs) && is_window_of_angles(angular),
+            Self::PowerSpectrum { pairs, shapes, degree } => {
+                let reaches = |g: &Gaussian| g.cutoff.is_finite() && g.cutoff > 0.0;
+                shapes.iter().all(|g| shape(g) && reaches(g)) && paired(*pairs) && *degree <= 12
+            }
             Self::ChebyshevRadial { order, .. } | Self::ChebyshevAngular { order, .. } => *order <= 1000,
         };
         ranges && cutoff.is_finite() && cutoff > 0.0

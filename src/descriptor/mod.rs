@@ -11,6 +11,7 @@ mod function;
 mod kernel;
 mod monomials;
 mod plan;
+mod power_spectrum;
 #[cfg(test)]
 mod reference;
 mod standard;
@@ -183,6 +184,7 @@ impl Descriptor {
         check_ranges(config)?;
         let mut functions = match config.preset {
             Preset::Standard => standard::functions(config, &elements, frames),
+            Preset::PowerSpectrum => power_spectrum::functions(config, &elements, frames),
             Preset::Chebyshev => chebyshev::functions(config, &elements, frames),
             Preset::None => vec![Vec::new(); elements.len()],
         };

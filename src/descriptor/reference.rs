@@ -6,6 +6,7 @@ use super::chebyshev::polynomial;
 use super::cutoff::CutoffFunction;
 use super::environment::Seen;
 use super::function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
+use super::plan::legendre;
 use super::window::Window;
 use crate::linear::{Vec3, add, cross, dot, norm, scale, sub};
 
@@ -75,6 +76,9 @@ pub(crate) fn visit_terms(
             };
             sum.visit(around, term);
         }
+        SymmetryFunction::PowerSpectrum { pairs, shapes, degree } => {
+            power_spectrum(pairs, shapes, degree, cutoff, numbers, around, term);
+        }
         SymmetryFunction::Angular {
             pairs,
             gaussian,
@@ -119,6 +123,54 @@ pub(crate) fn visit_terms(
                 third_side,
             };
             sum.visit(around, term);
+        }
+    }
+}
+
+/// Σ_jk w_jk·g₁(r_j) g₂(r_k) P_l(cos θ_jk).
+fn power_spectrum(
+    pairs: Pairs,
+    shapes: [Gaussian; 2],
+    degree: u32,
+    cutoff: &CutoffFunction,
+    numbers: &[f64],
+    around: &[Seen],
+    mut term: impl FnMut(f64, [(usize, Vec3); 2]),
+) {
+    let powers = legendre(degree as usize);
+    for (j, first) in around.iter().enumerate() {
+        for (k, second) in around.iter().enumerate() {
+            let weight = match pairs {
+                Pairs::Elements(a, b) => f64::from((first.element, second.element) == (a, b)),
+                Pairs::Weighted => numbers[first.element] * numbers[second.element],
+            };
+            let near = |seen: &Seen, g: &Gaussian| within(seen.distance, f64::NEG_INFINITY, g.cutoff);
+            if weight == 0.0 || !near(first, &shapes[0]) || !near(second, &shapes[1]) {
+                continue;
+            }
+            let (g_j, slope_j) = shape(&shapes[0], cutoff, first.distance);
+            let (g_k, slope_k) = shape(&shapes[1], cutoff, second.distance);
+            let cosine = dot(first.direction, second.direction);
+            let (mut value, mut slope, mut power) = (0.0, 0.0, 1.0);
+            for (p, coefficient) in powers.iter().enumerate() {
+                value += coefficient * power;
+                slope += powers.get(p + 1).map_or(0.0, |c| (p as f64 + 1.0) * c * power);
+                power *= cosine;
+            }
+            let along = |seen: &Seen, other: &Seen, radial: f64| {
+                let turn = sub(other.direction, scale(cosine, seen.direction));
+                add(
+                    scale(weight * radial * value, seen.direction),
+                    scale(weight * g_j * g_k * slope / seen.distance, turn),
+                )
+            };
+            term(
+                weight * g_j * g_k * value,
+                [
+                    (j, along(first, second, slope_j * g_k)),
+                    (k, along(second, first, g_j * slope_k)),
+                ],
+            );
         }
     }
 }

@@ -118,25 +118,11 @@ pub(crate) fn functions(
     elements: &[Species],
     frames: &[&Structure],
 ) -> Vec<Vec<SymmetryFunction>> {
-    let ranges = Ranges::measure(elements, frames);
-    let (radial, angular) = cutoffs_of(config, &ranges);
+    let ladders = Ladders::new(config, elements, frames);
     let kinds = elements.len();
     (0..kinds)
         .map(|central| {
-            let mut list = Vec::new();
-            for neighbour in 0..kinds {
-                for gaussian in ladder(
-                    ranges.shortest[central][neighbour],
-                    radial,
-                    config.radial_count,
-                    RADIAL_WIDTH,
-                ) {
-                    list.push(SymmetryFunction::Radial {
-                        neighbours: Neighbours::Element(neighbour),
-                        gaussian,
-                    });
-                }
-            }
+            let mut list = radial(config, &ladders, central);
             let pairs: Vec<Pairs> = if kinds <= 2 {
                 (0..kinds)
                     .flat_map(|a| (a..kinds).map(move |b| Pairs::Elements(a, b)))
@@ -144,12 +130,11 @@ pub(crate) fn functions(
             } else {
                 vec![Pairs::Weighted]
             };
-            let nearest = ranges.shortest[central].iter().copied().fold(f64::INFINITY, f64::min);
             let wide = config.angular_count / 2;
             let shapes = [config.angular_count - wide, wide]
                 .into_iter()
                 .zip(ANGULAR_WIDTHS)
-                .flat_map(|(count, width)| ladder(nearest, angular, count, width));
+                .flat_map(|(count, width)| ladders.angular(central, count, width));
             for gaussian in shapes {
                 for pairs in &pairs {
                     for (lambda, zeta) in angles(config.angular_degree) {
@@ -164,6 +149,49 @@ pub(crate) fn functions(
                 }
             }
             list
+        })
+        .collect()
+}
+
+/// Where the preset's Gaussians begin and end.
+pub(super) struct Ladders {
+    ranges: Ranges,
+    radial_cutoff: f64,
+    angular_cutoff: f64,
+}
+
+impl Ladders {
+    /// From the configuration and the frames.
+    pub fn new(config: &DescriptorConfig, elements: &[Species], frames: &[&Structure]) -> Self {
+        let ranges = Ranges::measure(elements, frames);
+        let (radial_cutoff, angular_cutoff) = cutoffs_of(config, &ranges);
+        Self {
+            ranges,
+            radial_cutoff,
+            angular_cutoff,
+        }
+    }
+
+    /// A number of shapes of the angular functions of a central element, `width` steps wide.
+    pub fn angular(&self, central: usize, count: usize, width: f64) -> Vec<Gaussian> {
+        let nearest = self.ranges.shortest[central]
+            .iter()
+            .copied()
+            .fold(f64::INFINITY, f64::min);
+        ladder(nearest, self.angular_cutoff, count, width)
+    }
+}
+
+/// The radial functions of a central element.
+pub(super) fn radial(config: &DescriptorConfig, ladders: &Ladders, central: usize) -> Vec<SymmetryFunction> {
+    let shortest = ladders.ranges.shortest[central].iter().enumerate();
+    shortest
+        .flat_map(|(neighbour, shortest)| {
+            let shapes = ladder(*shortest, ladders.radial_cutoff, config.radial_count, RADIAL_WIDTH);
+            shapes.into_iter().map(move |gaussian| SymmetryFunction::Radial {
+                neighbours: Neighbours::Element(neighbour),
+                gaussian,
+            })
         })
         .collect()
 }

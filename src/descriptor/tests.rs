@@ -151,8 +151,45 @@ fn summed_functions() -> Vec<SymmetryFunction> {
     list
 }
 
+/// Power spectra of one and of two elements and weighted, of shapes of two cutoffs.
+fn power_spectra(highest: u32) -> Vec<SymmetryFunction> {
+    let gaussian = |eta, shift, cutoff| Gaussian { eta, shift, cutoff };
+    let shapes = [
+        gaussian(2.0, 2.2, 4.5),
+        gaussian(1.5, 3.0, 5.5),
+        gaussian(6.0, 1.7, 3.0),
+    ];
+    let mut list = Vec::new();
+    for pairs in [
+        Pairs::Elements(0, 0),
+        Pairs::Elements(2, 0),
+        Pairs::Elements(1, 2),
+        Pairs::Weighted,
+    ] {
+        for (k, first) in shapes.iter().enumerate() {
+            for second in &shapes[k..] {
+                for degree in 0..=highest {
+                    list.push(SymmetryFunction::PowerSpectrum {
+                        pairs,
+                        shapes: [*first, *second],
+                        degree,
+                    });
+                }
+            }
+        }
+    }
+    list
+}
+
 #[test]
 fn kernels_agree_with_plain_sums() {
+    for highest in [0, 1, 2, 3, 5, 8] {
+        assert_kernels_agree(&power_spectra(highest), CutoffFunction::default(), 6);
+    }
+    // Beside functions that share their moments.
+    let mut both = power_spectra(3);
+    both.extend(many_functions(4));
+    assert_kernels_agree(&both, CutoffFunction::default(), 6);
     for highest in [1, 2, 3, 4, 6] {
         assert_kernels_agree(&many_functions(highest), CutoffFunction::default(), 6);
     }

@@ -89,6 +89,19 @@ pub(super) fn range(a: &Array2<f64>) -> Vec<(f64, Vec<f64>)> {
         .collect()
 }
 
+/// The eigenvalues of a symmetric matrix whose lower triangle is given with their eigenvectors, the largest first.
+pub(super) fn eigen(a: &Array2<f64>) -> Vec<(f64, Vec<f64>)> {
+    let size = a.nrows();
+    let Ok(decomposition) = SelfAdjointEigen::new(view(a), Side::Lower) else {
+        return Vec::new();
+    };
+    let (vectors, values) = (decomposition.U(), decomposition.S());
+    (0..size)
+        .rev()
+        .map(|i| (values[i], (0..size).map(|k| vectors[(k, i)]).collect()))
+        .collect()
+}
+
 /// The shortest x that minimises |Ax − t|².
 pub(super) fn minimum_norm(a: &Array2<f64>, t: &[f64]) -> Vec<f64> {
     let mut gram = Array2::zeros((a.ncols(), a.ncols()));

@@ -68,7 +68,7 @@ pub struct AdamwConfig {
     pub patience: usize,
     /// Frames per step.
     pub batch: usize,
-    /// The largest step per parameter, in units of the normalised network.
+    /// The largest step per parameter, in units of the normalised network whose inputs are whitened.
     pub learning_rate: f64,
     /// Weight decay per step, as a fraction of the step size.
     pub weight_decay: f64,
@@ -78,11 +78,11 @@ impl Default for AdamwConfig {
     fn default() -> Self {
         Self {
             epochs: 100,
-            warm_epochs: 25,
+            warm_epochs: 8,
             patience: 25,
             batch: 4,
             learning_rate: 3e-3,
-            weight_decay: 1e-3,
+            weight_decay: 0.1,
         }
     }
 }

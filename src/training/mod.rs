@@ -15,6 +15,7 @@ mod reaches;
 mod report;
 mod ridge;
 mod trainer;
+mod whitening;
 
 pub use config::{AdamwConfig, KalmanConfig, OptimiserConfig, TrainingConfig};
 pub use prediction::{

@@ -8,6 +8,7 @@ use super::adamw::{Adamw, cosine_schedule};
 use super::kalman::Kalman;
 use super::loss::{Adjoints, Data, Weights, parameter_count, parameters, set_parameters};
 use super::ridge::Targets;
+use super::whitening::Coordinates;
 use super::{AdamwConfig, KalmanConfig, OptimiserConfig};
 use crate::network::{Network, NetworkConfig, NetworkError};
 use crate::potential::{Member, Scaling};
@@ -157,6 +158,14 @@ impl Task<'_> {
             }
             OptimiserConfig::Kalman(config) => Stepper::Kalman(Kalman::new(parameter_count(&start), config), config),
         };
+        let coordinates = Coordinates::new(&start, self.train.iter().map(|frame| &self.data.inputs[*frame]));
+        let mut start = start;
+        if !self.warm {
+            // Random weights are meant for inputs that are alike in size and independent.
+            let mut vector = parameters(&start);
+            coordinates.to_parameters(&mut vector);
+            set_parameters(&mut start, &vector);
+        }
         let mut least = self.judge(&start).0;
         let mut best = start.clone();
         let mut trained = Trained {
@@ -169,7 +178,14 @@ impl Task<'_> {
         let mut order = self.train.clone();
         while trained.epochs < epochs && !trained.diverged && trained.epochs - trained.best_epoch < patience {
             shuffle(&mut order, generator);
-            trained.diverged = !self.epoch(&mut member, &order, &mut stepper, (trained.epochs, epochs), generator);
+            trained.diverged = !self.epoch(
+                &mut member,
+                &order,
+                &mut stepper,
+                &coordinates,
+                (trained.epochs, epochs),
+                generator,
+            );
             let (score, energy) = self.judge(&member);
             trained.epochs += 1;
             if !score.is_finite() {
@@ -191,6 +207,7 @@ impl Task<'_> {
         member: &mut Member,
         order: &[usize],
         stepper: &mut Stepper,
+        coordinates: &Coordinates,
         (epoch, epochs): (usize, usize),
         generator: &mut impl Rng,
     ) -> bool {
@@ -200,26 +217,34 @@ impl Task<'_> {
         };
         let batches = order.len().div_ceil(size);
         let mut vector = parameters(member);
+        coordinates.to_coordinates(&mut vector);
         for (index, batch) in order.chunks(size).enumerate() {
             match stepper {
                 Stepper::Adamw(adamw, config) => {
-                    let (loss, gradient) = self.data.loss_and_gradient(batch, member, self.targets, &self.weights);
+                    let (loss, mut gradient) = self.data.loss_and_gradient(batch, member, self.targets, &self.weights);
                     if !loss.is_finite() || gradient.iter().any(|x| !x.is_finite()) {
                         return false;
                     }
+                    coordinates.pull_back(&mut gradient);
                     let fraction = (epoch as f64 + index as f64 / batches as f64) / epochs as f64;
                     let start = if self.warm { 0.3 } else { 1.0 };
                     let rate = config.learning_rate * start * cosine_schedule(fraction);
                     adamw.step(&mut vector, &gradient, rate);
                 }
                 Stepper::Kalman(kalman, config) => {
-                    let (derivatives, errors) = self.observations(batch, member, config.forces_per_frame, generator);
+                    let (mut derivatives, errors) =
+                        self.observations(batch, member, config.forces_per_frame, generator);
+                    for row in derivatives.chunks_exact_mut(vector.len()) {
+                        coordinates.pull_back(row);
+                    }
                     if !kalman.update(&mut vector, &derivatives, &errors) {
                         return false;
                     }
                 }
             }
-            set_parameters(member, &vector);
+            let mut weights = vector.clone();
+            coordinates.to_parameters(&mut weights);
+            set_parameters(member, &weights);
         }
         true
     }

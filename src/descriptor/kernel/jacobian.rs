@@ -9,7 +9,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::vector::fused;
-use super::{AtomCache, triplets};
+use super::{AtomCache, spectrum, triplets};
 use crate::descriptor::plan::{AngularPlan, Contraction, LANES, Plan};
 use crate::linear::{Vec3, add, scale};
 
@@ -29,6 +29,9 @@ impl WithSimd for Jacobian<'_> {
         if let Some(angular) = &self.plan.angular {
             for contraction in &angular.contractions {
                 contracted::<S>(angular, contraction, self.numbers, self.cache, self.gradients);
+            }
+            for spectrum in &angular.spectra {
+                spectrum::jacobian::<S>(angular, spectrum, self.numbers, self.cache, self.gradients);
             }
         }
         if !self.plan.triplets.is_empty() {
@@ -62,7 +65,7 @@ fn radial(plan: &Plan, cache: &AtomCache, gradients: &mut [Vec3]) {
 
 /// The weight of a neighbour of an element in a moment set.
 #[inline(always)]
-fn membership(set: usize, element: usize, numbers: &[f64]) -> f64 {
+pub(super) fn membership(set: usize, element: usize, numbers: &[f64]) -> f64 {
     if set == element {
         1.0
     } else if set == numbers.len() {

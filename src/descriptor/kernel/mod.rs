@@ -10,6 +10,7 @@ mod jacobian;
 mod moments;
 mod radial;
 mod rows;
+mod spectrum;
 mod triplets;
 mod vector;
 
@@ -71,6 +72,7 @@ impl WithSimd for Forward<'_> {
         if let Some(angular) = &plan.angular {
             moments::forward(simd, angular, numbers, cache);
             moments::contract::<S>(angular, cache, values);
+            spectrum::contract::<S>(angular, cache, values);
         }
         if !plan.triplets.is_empty() {
             triplets::forward(simd, &plan.triplets, cutoff, numbers, cache, values);

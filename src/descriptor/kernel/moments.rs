@@ -8,6 +8,7 @@ use pulp::Simd;
 
 use super::AtomCache;
 use super::radial::{exponents, fade};
+use super::spectrum;
 use super::vector::{accumulate, accumulate_scaled, along_direction, exponentials, first, fused};
 use crate::descriptor::plan::{AngularPlan, LANES};
 use crate::linear::{Vec3, add, dot, scale, sub};
@@ -151,6 +152,7 @@ pub(super) fn contract<S: Simd>(angular: &AngularPlan, cache: &mut AtomCache, va
 /// dE/dA of all moments, and dE/dΣg², from dE/dG.
 #[inline(always)]
 fn moments_backward<S: Simd>(
+    simd: S,
     angular: &AngularPlan,
     numbers: &[f64],
     cache: &AtomCache,
@@ -187,6 +189,7 @@ fn moments_backward<S: Simd>(
             }
         }
     }
+    spectrum::backward(simd, angular, cache, slopes, &mut by_moment);
     if angular.weighted {
         let (elements, weighted) = by_moment.split_at_mut((sets - 1) * set_size);
         let (own, weighted_own) = by_own.split_at_mut((sets - 1) * channels);
@@ -250,7 +253,7 @@ pub(super) fn backward<S: Simd>(
     let monomials = &angular.monomials;
     let set_size = monomials.count() * channels;
     let stride = cache.near.len().next_multiple_of(LANES);
-    let (by_moment, by_own) = moments_backward::<S>(angular, numbers, cache, slopes);
+    let (by_moment, by_own) = moments_backward(simd, angular, numbers, cache, slopes);
     // The polynomials Σ_a dE/dA_a uᵃ of the two highest degrees are homogeneous: their gradients give them, by Euler.
     let degree = monomials.degree;
     let lowest = monomials.starts[degree.saturating_sub(2)];

@@ -1,10 +1,12 @@
 //! How the symmetry functions of one central element are computed fast: which radial shapes are evaluated for which
 //! neighbours, which moments are summed, and how functions follow from the sums.
 
+mod spectrum;
 mod triplets;
 
 use super::function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
 use super::monomials::Monomials;
+pub(super) use spectrum::{Spectrum, legendre};
 pub(super) use triplets::{Angle, Factor, Group, Population, Product, TripletPlan};
 
 /// Radial shapes come in blocks of this many, so that they fill whole vector registers.
@@ -114,6 +116,7 @@ pub(super) struct AngularPlan {
     pub ladder: Ladder,
     pub monomials: Monomials,
     pub contractions: Vec<Contraction>,
+    pub spectra: Vec<Spectrum>,
     /// Whether the weighted set is used.
     pub weighted: bool,
 }
@@ -195,6 +198,7 @@ fn by_moments(function: &SymmetryFunction) -> bool {
         SymmetryFunction::Radial { .. }
         | SymmetryFunction::CompactRadial { .. }
         | SymmetryFunction::CompactAngular { .. }
+        | SymmetryFunction::PowerSpectrum { .. }
         | SymmetryFunction::ChebyshevRadial { .. }
         | SymmetryFunction::ChebyshevAngular { .. } => false,
         SymmetryFunction::Angular {
@@ -222,10 +226,14 @@ fn plan_angles(
             } else {
                 plain.push(feature);
             }
-        } else if !matches!(function, SymmetryFunction::Radial { .. }) {
+        } else if !matches!(
+            function,
+            SymmetryFunction::Radial { .. } | SymmetryFunction::PowerSpectrum { .. }
+        ) {
             plain.push(feature);
         }
     }
+    degree = degree.max(spectrum::gather(functions, &mut shapes));
     if shapes.is_empty() {
         return (None, plain);
     }
@@ -278,11 +286,20 @@ fn plan_angles(
             }),
         }
     }
-    let weighted = contractions.iter().any(|contraction| contraction.sets[0] == elements);
+    let spectra = spectrum::plan(functions, elements, &ladder, |gaussian| {
+        let place = shapes.iter().position(|shape| shape == gaussian);
+        places[place.expect("every shape was listed")]
+    });
+    let mut sets = contractions
+        .iter()
+        .map(|contraction| contraction.sets[0])
+        .chain(spectra.iter().map(|spectrum| spectrum.sets[0]));
+    let weighted = sets.any(|set| set == elements);
     let plan = AngularPlan {
         ladder,
         monomials: Monomials::new(degree),
         contractions,
+        spectra,
         weighted,
     };
     (Some(plan), plain)

@@ -202,6 +202,8 @@ impl TripletPlan {
                 let angle = Angle::Window(Window { from, to, ..angular });
                 self.add_product(populations, third_side, shape, angle, (feature, 1.0));
             }
+            // Always products of moments.
+            SymmetryFunction::PowerSpectrum { .. } => {}
             SymmetryFunction::ChebyshevAngular {
                 weighting,
                 order,

@@ -98,6 +98,9 @@ impl Listed {
                     Pairs::Weighted => (if third_side { 24 } else { 25 }, shape(&radial)?, rest.to_vec()),
                 }
             }
+            SymmetryFunction::PowerSpectrum { .. } => {
+                return Err("the power spectrum (preset = \"power-spectrum\")".to_owned());
+            }
             SymmetryFunction::ChebyshevRadial { .. } | SymmetryFunction::ChebyshevAngular { .. } => {
                 return Err("the Chebyshev descriptor (preset = \"chebyshev\")".to_owned());
             }
@@ -167,7 +170,9 @@ impl Listed {
                 words.extend([write(angular.from), write(angular.to), self.shape.clone()]);
             }
             // There is no such line: they are refused when a list is made.
-            SymmetryFunction::ChebyshevRadial { .. } | SymmetryFunction::ChebyshevAngular { .. } => {}
+            SymmetryFunction::PowerSpectrum { .. }
+            | SymmetryFunction::ChebyshevRadial { .. }
+            | SymmetryFunction::ChebyshevAngular { .. } => {}
         }
         format!("symfunction_short {}\n", words.join(" "))
     }
@@ -192,6 +197,7 @@ impl Listed {
             SymmetryFunction::CompactRadial { radial, .. } | SymmetryFunction::CompactAngular { radial, .. } => {
                 *radial = widened(*radial);
             }
+            SymmetryFunction::PowerSpectrum { shapes, .. } => *shapes = shapes.map(scaled),
             SymmetryFunction::ChebyshevRadial { cutoff, .. } | SymmetryFunction::ChebyshevAngular { cutoff, .. } => {
                 *cutoff *= length;
             }
