@@ -24,7 +24,8 @@ use crate::units::{Duration, Energy, Frequency, Length, Mass, Pressure, Temperat
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Config {
-    /// Oracle calls in all; the run ends before it would need more.
+    /// Oracle calls in all phases; the run ends before it would need more. With delayed acceptance calls of the dear oracle: what the first
+    /// stage rejects spends none of them, and its own labels are not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_labels: Option<u64>,
     /// The atoms.

@@ -6,6 +6,7 @@
 
 mod answers;
 mod bootstrap;
+mod budget;
 mod error;
 mod exchange;
 mod learning;
