@@ -297,7 +297,12 @@ fn killed_on_the_way_to_a_label_budget() {
             let stage = &report["first_stage"];
             assert!(stage["oracle_calls_saved"].as_u64().unwrap() > 0, "{stage}");
         }
-        survives(&format!("max-labels, {name}"), |folder| silicon(folder, 2, 1), &settings, 2);
+        survives(
+            &format!("max-labels, {name}"),
+            |folder| silicon(folder, 2, 1),
+            &settings,
+            2,
+        );
     }
 }
 

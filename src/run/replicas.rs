@@ -163,7 +163,10 @@ impl Tempering {
         let (least, most) = rates().fold((1.0_f64, 0.0_f64), |(a, b), rate| (a.min(rate), b.max(rate)));
         let attempts = self.pairs.iter().map(|pair| pair.attempts).min().unwrap_or(0);
         let known = attempts >= FEWEST_ATTEMPTS && self.pairs.len() > 1;
-        let one_pressure = self.rungs.windows(2).all(|pair| pair[0].rung.pressure == pair[1].rung.pressure);
+        let one_pressure = self
+            .rungs
+            .windows(2)
+            .all(|pair| pair[0].rung.pressure == pair[1].rung.pressure);
         if !known || !one_pressure || most - least < UNEQUAL {
             return None;
         }
