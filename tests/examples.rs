@@ -64,6 +64,7 @@ fn learned(name: &str, stop_after: u64, acceptance: f64) {
             .unwrap_or_else(|| panic!("{name}: {key} in {analysis}"))
     };
     assert_eq!(number("/samples"), 20.0);
+    assert!(number("/extrapolation/structures") > 0.0, "{analysis}");
     assert!(number("/oracle_calls/bootstrap") + number("/oracle_calls/learning") <= stop_after as f64);
     assert!(
         number("/acceptance") >= acceptance,
@@ -161,6 +162,21 @@ fn tempering_finds_the_populations_that_a_chain_alone_does_not() {
         let of = |key: &str| analysis.pointer(key).and_then(serde_json::Value::as_f64);
         let found = of("/potential_energy/mean").unwrap();
         let off = (found - exact) / of("/potential_energy/mcse").unwrap();
+        // Where rates differ, the report names temperatures for the next run, between the same ends.
+        let pairs = analysis["exchange"]["pairs"].as_array().unwrap();
+        let rates: Vec<f64> = pairs.iter().filter_map(|pair| pair["rate"].as_f64()).collect();
+        let spread = rates.iter().copied().fold(0.0, f64::max) - rates.iter().copied().fold(1.0, f64::min);
+        let placed = analysis["exchange"]["temperatures_for_equal_rates"].as_array();
+        assert_eq!(
+            placed.is_some(),
+            rates.len() == pairs.len() && spread >= 0.15,
+            "{analysis}"
+        );
+        if let Some(placed) = placed {
+            let kelvin: Vec<f64> = placed.iter().filter_map(serde_json::Value::as_f64).collect();
+            assert!((kelvin[0] - 300.0).abs() < 1e-6, "{kelvin:?}");
+            assert!(kelvin.windows(2).all(|pair| pair[0] < pair[1]), "{kelvin:?}");
+        }
         (
             off,
             of("/exchange/round_trips"),
@@ -175,6 +191,20 @@ fn tempering_finds_the_populations_that_a_chain_alone_does_not() {
     let (off, _, _) = energy("tempering", &alone);
     println!("chains alone: {off:+.1} standard errors off");
     assert!(off.abs() > 5.0, "chains alone come out right: {off:+.1}");
+}
+
+#[test]
+fn a_ladder_that_nothing_will_place_is_said_to_stay() {
+    let ladder = "exchange={highest-temperature=\"900 K\",rungs=4}";
+    let checked = |name: &str| {
+        let config = format!("examples/{name}/slmc.toml");
+        let output = slmc(&["check", &config, "--set", ladder]);
+        assert!(output.status.success());
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let said = "nothing is learned here";
+    assert!(checked("einstein").contains(said), "{}", checked("einstein"));
+    assert!(!checked("silicon").contains(said), "{}", checked("silicon"));
 }
 
 #[test]
