@@ -11,6 +11,7 @@ use crate::analysis::advice;
 use crate::analysis::chains::chains_csv;
 use crate::observe::columns::{Column, ColumnError};
 use crate::observe::report::{report, with_error};
+use crate::run::RunDirectory;
 use crate::run::replicas::{Tempering, name};
 use crate::run::results::{Analysis, Results};
 
@@ -75,6 +76,7 @@ impl Analyze {
             columns.push(column.map_err(|error| column_failure(&error))?);
         }
         let mut analysis = results.analysis();
+        analysis.add_extrapolation(&RunDirectory::new(directory), &results);
         if !columns.is_empty() {
             let named = columns.iter().map(|column| (column.name.clone(), column.json()));
             analysis.json["columns"] = serde_json::Value::Object(named.collect());

@@ -120,7 +120,8 @@ pub(super) fn drive(
 /// Writes report.json, report.html and the figures, and prints the table.
 fn report(root: &Path, verbosity: Verbosity, reason: &str) -> Result<(), Failure> {
     let results = super::analyze::results_at(root, None)?;
-    let analysis = results.analysis();
+    let mut analysis = results.analysis();
+    analysis.add_extrapolation(&RunDirectory::new(root), &results);
     let report = crate::observe::report::report(root, &results, &analysis, &[]);
     let text = serde_json::to_string_pretty(&analysis.json).unwrap_or_default();
     for (name, content) in [("report.json", &text), ("report.html", &report.html)] {

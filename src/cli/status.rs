@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Failure, exit, say};
 use crate::run::RunDirectory;
 use crate::run::cost::Cost;
+use crate::run::extrapolation::Beyond;
 use crate::run::journal::Journal;
 use crate::run::records::Event;
 use crate::run::replicas::Tempering;
@@ -70,6 +71,7 @@ impl Status {
         let cost = Cost::of(&Journal::<Event>::read(&RunDirectory::new(&self.directory).events()).unwrap_or_default());
         let complete = !running && sampled.iter().sum::<u64>() >= wanted;
         let tempering = Tempering::measure(&results);
+        let beyond = Beyond::measure(&RunDirectory::new(&self.directory), &results);
         if self.json {
             let mut value = json!({
                 "running": running,
@@ -87,6 +89,9 @@ impl Status {
                 "validation_error": newest.and_then(|generation| generation.validation_error),
                 "trajectory": newest.map(crate::run::results::trajectory_json),
             });
+            if let Some(beyond) = &beyond {
+                value["extrapolation"] = beyond.json();
+            }
             if let Some(tempering) = &tempering {
                 value["exchange"] = tempering.json(results.config.ensemble.npt.is_some()).1;
             }
@@ -139,6 +144,14 @@ impl Status {
                 if generation.frozen { ", frozen" } else { "" }
             ));
             text.push_str(&format!("  trajectory    {}\n", generation.reason));
+        }
+        if let Some(beyond) = &beyond {
+            text.push_str(&format!(
+                "  extrapolation {} of atoms outside the training range, {} {}\n",
+                beyond.shares(),
+                beyond.structures,
+                beyond.source
+            ));
         }
         say(&text);
         Ok(0)

@@ -97,7 +97,7 @@ impl Study {
             match state {
                 JobState::Done => {
                     let results = crate::cli::analyze::results_at(&job.directory, None)?;
-                    let measured = measure(&results, study.oracle_seconds, study.step_seconds);
+                    let measured = measure(&results, &study.costs());
                     let x = variant.x.map_or(String::new(), |x| x.to_string());
                     let prefix = format!("{},{},{x},{}", variant.name, quoted(&variant.group), job.seed);
                     rows.push_str(&phase_rows(&prefix, &measured));

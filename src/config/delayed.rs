@@ -22,6 +22,10 @@ pub struct DelayedAcceptanceConfig {
     pub oracle: OracleConfig,
     /// Workers of the first stage side by side, beside those of `[pool]`.
     pub workers: usize,
+    /// The cost of a label of the first stage in network time steps, for tuning; absent: a hundredth of `trajectory.label-cost`, which is
+    /// then paid only for what passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_cost: Option<f64>,
 }
 
 impl Default for DelayedAcceptanceConfig {
@@ -29,7 +33,19 @@ impl Default for DelayedAcceptanceConfig {
         Self {
             oracle: OracleConfig::default(),
             workers: 1,
+            label_cost: None,
         }
+    }
+}
+
+/// The cost of a label of the first stage where none is given, in labels of the dear oracle.
+const CHEAPER: f64 = 0.01;
+
+impl Config {
+    /// The cost of a label of the first stage in network steps; `None` with one stage.
+    pub(super) fn first_label_cost(&self) -> Option<f64> {
+        let section = self.delayed_acceptance.as_ref()?;
+        Some(section.label_cost.unwrap_or(CHEAPER * self.trajectory.label_cost))
     }
 }
 
@@ -47,6 +63,9 @@ pub(super) fn first_stage(
 ) -> Option<OracleChoice> {
     let section = config.delayed_acceptance.as_ref()?;
     check.at_least_one("delayed-acceptance.workers", section.workers);
+    if let Some(cost) = section.label_cost {
+        check.positive("delayed-acceptance.label-cost", cost);
+    }
     if matches!(config.sampling.kernel, KernelConfig::Hmc | KernelConfig::Langevin(_)) {
         check.complain(
             "delayed-acceptance",

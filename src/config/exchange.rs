@@ -26,7 +26,8 @@ pub struct ExchangeConfig {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pressures: Vec<Pressure>,
     /// Instead of a list: the temperature of the last rung. The rungs between are placed for equal rates of exchange while networks are
-    /// learned, starting from a geometric ladder, and frozen before sampling; where nothing is learned the ladder stays geometric.
+    /// learned, starting from a geometric ladder, and frozen before sampling; where nothing is learned the ladder stays geometric, and
+    /// `slmc analyze` names the temperatures that its rates of exchange ask for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub highest_temperature: Option<Temperature>,
     /// The number of rungs up to `highest-temperature`, both ends counted.
@@ -265,6 +266,17 @@ pub(super) fn check_exchange(config: &Config, check: &mut Checker<'_>) {
             key,
             "the temperatures neither rise nor fall along the ladder, and only neighbours exchange",
             "sort them",
+        );
+    }
+}
+
+/// Warns of rungs that nothing will place: a ladder that moved while samples are averaged would be no ensemble, and only learning comes before.
+pub(super) fn check_placement(config: &Config, learned: bool, warnings: &mut Vec<String>) {
+    if !learned && config.ladder().is_some_and(|ladder| ladder.place) {
+        warnings.push(
+            "nothing is learned here, so that the rungs up to exchange.highest-temperature stay in equal ratios; where their rates of \
+             exchange differ, `slmc analyze` names temperatures for exchange.temperatures, such as after a short run"
+                .to_owned(),
         );
     }
 }

@@ -72,6 +72,7 @@ pub(super) fn tuning_range(config: &Config, kernel: Kernel) -> Option<tuning::Ra
         most_steps: trajectory.most_steps.unwrap_or(2 * trajectory.steps),
         most_segments: trajectory.most_segments,
         label_cost: trajectory.label_cost,
+        first_label_cost: config.first_label_cost(),
         // Where all modes vibrate alike trajectories are short, and what is left of a correlation is small.
         trajectories: if trajectory.masses == MassesConfig::ByElement {
             48

@@ -105,6 +105,7 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
     let needs_proposal = kernel.proposes() || matches!(kernel, Kernel::Langevin { on_network: true, .. });
     let given = given_proposal(&config, around.folder, first, &mut check);
     let learned = needs_proposal && given.is_none();
+    super::exchange::check_placement(&config, learned, &mut warnings);
     check_cell(&config, &choice, &starts, given.as_deref(), &mut check);
     check_masses(&config, learned, &mut check);
     let bootstrap_data = read_data(&config, around.folder, first, &mut check);

@@ -87,6 +87,8 @@ pub struct Chain {
     pub labels: u64,
     /// Oracle energies after each sampling step of the present block, eV.
     pub energies: Vec<f64>,
+    /// Labels of the sampling steps of the present block up to each.
+    pub spent: Vec<u64>,
     /// Labelled structures of the bootstrap trajectory at hand.
     pub bootstrap_frames: Vec<Arc<LabelledStructure>>,
     /// The last step of each block that has ended.
@@ -153,6 +155,7 @@ impl Chain {
             finished: false,
             labels: 0,
             energies: Vec::new(),
+            spent: Vec::new(),
             bootstrap_frames: Vec::new(),
             block_ends: Vec::new(),
             recent_accepted: VecDeque::new(),

@@ -7,6 +7,7 @@ mod chain;
 pub mod cost;
 pub mod directory;
 pub mod driver;
+pub mod extrapolation;
 pub mod fitter;
 pub mod journal;
 pub mod ladder;

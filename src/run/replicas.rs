@@ -6,7 +6,7 @@ use super::results::{Results, equal_lengths, number};
 use crate::analysis::advice::{Line, Verdict};
 use crate::analysis::exchange::{expected_round_trips, paths, round_trips};
 use crate::analysis::statistics::Summary;
-use crate::run::ladder::Rung;
+use crate::run::ladder::{Rung, placed};
 use crate::sampling::Outcome;
 use crate::units::{BOLTZMANN, GPA_PER_EV_PER_CUBIC_ANGSTROM};
 
@@ -15,6 +15,9 @@ const LEAST_RATE: f64 = 0.2;
 const POOR_RATE: f64 = 0.05;
 /// Fewer round trips in all do not show that the rungs share what they find.
 const FEWEST_TRIPS: usize = 10;
+/// Fewer attempts of a pair do not move rungs, nor do rates that differ by less.
+const FEWEST_ATTEMPTS: usize = 40;
+const UNEQUAL: f64 = 0.15;
 
 /// Averages on one rung.
 #[derive(Clone, Debug)]
@@ -153,6 +156,26 @@ impl Tempering {
         self.pairs.iter().map(|pair| 1.0 - pair.rate).sum()
     }
 
+    /// Temperatures between the same ends, K, that the rates would have equal rates at; `None` where they are about equal already, too little
+    /// is known, or rungs differ in pressure.
+    pub fn placed(&self) -> Option<Vec<f64>> {
+        let rates = || self.pairs.iter().map(|pair| pair.rate);
+        let (least, most) = rates().fold((1.0_f64, 0.0_f64), |(a, b), rate| (a.min(rate), b.max(rate)));
+        let attempts = self.pairs.iter().map(|pair| pair.attempts).min().unwrap_or(0);
+        let known = attempts >= FEWEST_ATTEMPTS && self.pairs.len() > 1;
+        let one_pressure = self
+            .rungs
+            .windows(2)
+            .all(|pair| pair[0].rung.pressure == pair[1].rung.pressure);
+        if !known || !one_pressure || most - least < UNEQUAL {
+            return None;
+        }
+        let present: Vec<f64> = self.rungs.iter().map(|own| own.rung.thermal_energy).collect();
+        let rejections: Vec<f64> = rates().map(|rate| 1.0 - rate).collect();
+        let placed = placed(&present, &rejections, attempts);
+        Some(placed.into_iter().map(|kt| kt / BOLTZMANN).collect())
+    }
+
     /// `temperatures` and `exchange` of `slmc analyze --json`.
     pub fn json(&self, with_pressure: bool) -> (Value, Value) {
         let rungs: Vec<Value> = self
@@ -188,6 +211,7 @@ impl Tempering {
             "round_trips_expected": number(self.expected_round_trips),
             "round_trip_time": self.round_trip_time.map(number),
             "barrier": number(self.barrier()),
+            "temperatures_for_equal_rates": self.placed(),
         });
         (Value::Array(rungs), exchange)
     }
@@ -217,7 +241,7 @@ impl Tempering {
         let enough = self.round_trips >= FEWEST_TRIPS;
         // Rates that promise many more trips than there were: walkers do not forget between attempts where they came from.
         let held_back = self.expected_round_trips > 4.0 * FEWEST_TRIPS as f64 && !enough;
-        vec![
+        let mut lines = vec![
             Line {
                 name: "exchange rate",
                 value: format!("{rate:.2} at least"),
@@ -248,6 +272,17 @@ impl Tempering {
                     }
                 },
             },
-        ]
+        ];
+        if let Some(placed) = self.placed() {
+            let listed: Vec<String> = placed.iter().map(|kelvin| format!("\"{kelvin:.1} K\"")).collect();
+            lines.push(Line {
+                name: "rungs",
+                value: "rates differ".to_owned(),
+                threshold: format!("by less than {UNEQUAL}"),
+                verdict: Verdict::Note,
+                advice: format!("for equal rates: exchange.temperatures = [{}]", listed.join(", ")),
+            });
+        }
+        lines
     }
 }

@@ -85,8 +85,19 @@ pub fn phase_rows(prefix: &str, measured: &Measured) -> String {
     text
 }
 
-/// Measures a run, each oracle call counted with `oracle_seconds` and each time step on a network with `step_seconds`.
-pub fn measure(results: &Results, oracle_seconds: f64, step_seconds: f64) -> Measured {
+/// What everything is counted with, seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Costs {
+    /// A call of the oracle.
+    pub oracle: f64,
+    /// A label of the first of two stages.
+    pub first_stage: f64,
+    /// A time step on a network.
+    pub step: f64,
+}
+
+/// Measures a run.
+pub fn measure(results: &Results, costs: &Costs) -> Measured {
     let analysis = results.analysis().json;
     let get = |path: &str| {
         analysis
@@ -110,12 +121,22 @@ pub fn measure(results: &Results, oracle_seconds: f64, step_seconds: f64) -> Mea
         (Phase::Sampling, "sampling", calls.sampling),
     ] {
         let [mut steps, mut network_steps, mut accepted, mut diverged, mut unphysical] = [0.0_f64; 5];
+        let mut first_stage_calls = 0.0;
+        // The error is that of the states that are averaged.
+        let discard = if phase == Phase::Sampling {
+            results.config.sampling.discard
+        } else {
+            0
+        };
         let (mut starts, mut ends) = (Vec::new(), Vec::new());
         for (chain, decisions) in results.decisions.iter().enumerate() {
             let (mut start, mut end) = (Vec::new(), Vec::new());
+            let mut of_chain = 0;
             for (decision, before) in decisions.iter().zip(results.before(chain)) {
                 if decision.phase == phase {
                     steps += 1.0;
+                    of_chain += 1;
+                    first_stage_calls += decision.first_stage.map_or(0.0, |stage| f64::from(stage.calls));
                     match decision.outcome {
                         Outcome::Accepted => accepted += 1.0,
                         Outcome::Rejected => {}
@@ -124,7 +145,9 @@ pub fn measure(results: &Results, oracle_seconds: f64, step_seconds: f64) -> Mea
                     }
                     if let Some(network) = decision.network {
                         network_steps += f64::from(decision.steps);
-                        if let (Some(before), Some(proposed)) = (before, decision.energy_proposed) {
+                        if of_chain > discard
+                            && let (Some(before), Some(proposed)) = (before, decision.energy_proposed)
+                        {
                             start.push(before - network[0]);
                             end.push(proposed - network[1]);
                         }
@@ -138,7 +161,8 @@ pub fn measure(results: &Results, oracle_seconds: f64, step_seconds: f64) -> Mea
         let known = error.proposals > 2;
         let or = |condition: bool, value: f64| if condition { value } else { f64::NAN };
         let effective = or(known, error.effective(beta));
-        let cost = phase_calls as f64 * oracle_seconds + network_steps * step_seconds;
+        let cost =
+            phase_calls as f64 * costs.oracle + first_stage_calls * costs.first_stage + network_steps * costs.step;
         let sampling = phase == Phase::Sampling;
         if sampling {
             sampling_cost = cost;

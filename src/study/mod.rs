@@ -3,10 +3,11 @@
 mod measure;
 mod page;
 mod runner;
+mod size;
 mod specification;
 mod summary;
 
-pub use measure::{Measured, measure, phase_rows, rows_header};
+pub use measure::{Costs, Measured, measure, phase_rows, rows_header};
 pub use page::{page, plots};
 pub use runner::{Job, JobState, RunnerError, jobs, run_jobs};
 pub use specification::{Specification, StudyError, Variant};

@@ -2,6 +2,7 @@
 
 use maud::html;
 
+use super::size::size_law;
 use super::specification::Specification;
 use super::summary::{METRICS, VariantSummary, summarise};
 use crate::analysis::plot::{Chart, Scale, Series, Style, chart};
@@ -10,7 +11,7 @@ use crate::observe::report::{Figure, Section, document, drawn};
 
 /// Each number against x, or variant by variant where there is no x; and acceptance against error with its law.
 pub fn plots(study: &Specification, variants: &[VariantSummary]) -> Vec<Figure> {
-    let mut figures: Vec<Figure> = law(variants).into_iter().collect();
+    let mut figures: Vec<Figure> = law(variants).into_iter().chain(size_law(variants)).collect();
     let against_x = !variants.is_empty() && variants.iter().all(|variant| variant.x.is_some());
     for metric in &METRICS {
         let mut series: Vec<Series> = Vec::new();
@@ -137,8 +138,9 @@ pub fn page(study: &Specification, variants: &[VariantSummary], figures: &[Figur
             }
         } }
         p.quiet {
-            "Mean ± standard error over seeds. A second of counted cost: " (study.oracle_seconds) " s an oracle call and "
-            (study.step_seconds) " s a time step on the network, given by the study; no clock was read."
+            "Mean ± standard error over seeds. A second of counted cost: " (study.oracle_seconds) " s an oracle call, "
+            (study.first_stage_seconds) " s a label of a first stage and " (study.step_seconds)
+            " s a time step on the network, given by the study; no clock was read."
         }
     };
     let settings = html! {

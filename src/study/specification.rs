@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::measure::Costs;
 use crate::run::RunDirectory;
 
 /// What stands in a variant's values for the frozen network of the variant it comes after, at the same seed.
@@ -60,6 +61,9 @@ pub struct Specification {
     /// Seconds that an oracle call is counted with; no clock is read.
     #[serde(default = "minute")]
     pub oracle_seconds: f64,
+    /// Seconds that a label of the first of two stages is counted with.
+    #[serde(default)]
+    pub first_stage_seconds: f64,
     /// Seconds that a time step on the network is counted with.
     #[serde(default)]
     pub step_seconds: f64,
@@ -134,6 +138,15 @@ pub enum StudyError {
 }
 
 impl Specification {
+    /// What calls and steps are counted with.
+    pub fn costs(&self) -> Costs {
+        Costs {
+            oracle: self.oracle_seconds,
+            first_stage: self.first_stage_seconds,
+            step: self.step_seconds,
+        }
+    }
+
     /// Reads a study and validates each variant's configuration.
     pub fn read(path: &Path) -> Result<Self, StudyError> {
         let read = |path: &Path| {
@@ -176,6 +189,7 @@ impl Specification {
         }
         let costs = [
             ("oracle-seconds", self.oracle_seconds),
+            ("first-stage-seconds", self.first_stage_seconds),
             ("step-seconds", self.step_seconds),
         ];
         if let Some((key, _)) = costs.iter().find(|(_, value)| !(*value >= 0.0 && value.is_finite())) {

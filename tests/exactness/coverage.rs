@@ -42,6 +42,11 @@ fn two_stages_have_rows_of_every_kernel_that_proposes() {
     for kernel in kernels.filter(Kernel::proposes) {
         let same = |row: &delayed::Row| std::mem::discriminant(&row.kernel) == std::mem::discriminant(&kernel);
         assert!(delayed::ROWS.iter().any(same), "{kernel:?}");
+        // Regions keep the cell as it is.
+        let moves_cells = matches!(kernel, Kernel::Slhmc | Kernel::Nested(_));
+        let same = |row: &Kernel| std::mem::discriminant(row) == std::mem::discriminant(&kernel);
+        let mut kernels = delayed::CONSTANT_PRESSURE.iter().map(|(_, kernel, ..)| kernel);
+        assert!(!moves_cells || kernels.any(same), "{kernel:?}");
     }
 }
 

@@ -147,6 +147,7 @@ fn bench(row: &Row, acceptance: Acceptance) -> Bench {
                 most_steps: 4 * bench.plan.steps,
                 most_segments: 3,
                 label_cost: 100.0,
+                first_label_cost: None,
                 trajectories: 32,
                 lengths: true,
                 time_step: true,

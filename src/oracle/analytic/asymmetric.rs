@@ -15,17 +15,15 @@
 //! is not invariant under rotations and its derivative by a strain, U′(d_α) d_β summed over atoms, is not symmetric: the
 //! stress is the symmetric part, the derivative by symmetric strains.
 
-use super::accumulation::{no_labels, sum_over_atoms};
 use super::parameters::{Parameters, positive};
 use super::sites::{Moments, Sites};
 use super::{AnalyticError, Surface};
-use crate::linear::{Vec3, scale};
+use crate::linear::Vec3;
 use crate::potential::{Labels, Potential, Workspace};
 use crate::structure::Structure;
 use crate::units::{Energy, Temperature};
 
 const NAME: &str = "asymmetric";
-const GRAIN: usize = 2048;
 
 /// A skewed one-body well around each atom's site, U = Σ D [exp(a x) − a x − 1] over the Cartesian displacements x.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -68,6 +66,14 @@ impl Asymmetric {
         })
     }
 
+    /// Energy and its derivative of one coordinate.
+    fn coordinate(&self, displacement: f64) -> (f64, f64) {
+        let x = self.steepness * displacement;
+        // exp(x) − 1 keeps its digits near the bottom.
+        let rise = x.exp_m1();
+        (self.depth * (rise - x), self.depth * self.steepness * rise)
+    }
+
     /// Exact canonical mean and variance of the energy of the atoms that are not fixed, by the formulas above.
     pub fn exact_moments(&self, temperature: Temperature) -> Moments {
         let shape = self.depth / temperature.thermal_energy();
@@ -81,22 +87,7 @@ impl Asymmetric {
 
 impl Potential for Asymmetric {
     fn evaluate(&self, structure: &Structure, _workspace: &mut Workspace) -> Labels {
-        if structure.len() != self.sites.len() {
-            return no_labels(structure);
-        }
-        sum_over_atoms(structure, GRAIN, |i, sums, (): &mut ()| {
-            let d = self.sites.displacement(structure, i);
-            let mut g: Vec3 = [0.0; 3];
-            for k in 0..3 {
-                let x = self.steepness * d[k];
-                // exp(x) − 1 keeps its digits near the bottom.
-                let rise = x.exp_m1();
-                sums.energy += self.depth * (rise - x);
-                g[k] = self.depth * self.steepness * rise;
-            }
-            sums.forces[i] = scale(-1.0, g);
-            sums.add_strain(d, g);
-        })
+        self.sites.labels(structure, |x| self.coordinate(x))
     }
 
     fn translation_invariant(&self) -> bool {

@@ -7,17 +7,15 @@
 //! As in [`super::asymmetric`] the sites are affine in the cell, the wells are tied to the Cartesian axes, and the stress is the symmetric
 //! part of the derivative by strains.
 
-use super::accumulation::{no_labels, sum_over_atoms};
 use super::parameters::{Parameters, positive};
 use super::sites::{Moments, Sites};
 use super::{AnalyticError, Surface};
-use crate::linear::{Vec3, scale};
+use crate::linear::Vec3;
 use crate::potential::{Labels, Potential, Workspace};
 use crate::structure::Structure;
 use crate::units::{Energy, Length, Temperature};
 
 const NAME: &str = "double-well";
-const GRAIN: usize = 2048;
 
 /// Two wells for each Cartesian displacement x of each atom from its site: U = Σ D [(x/w − 1)² − 1]² + t x/(2w).
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -109,20 +107,7 @@ impl DoubleWell {
 
 impl Potential for DoubleWell {
     fn evaluate(&self, structure: &Structure, _workspace: &mut Workspace) -> Labels {
-        if structure.len() != self.sites.len() {
-            return no_labels(structure);
-        }
-        sum_over_atoms(structure, GRAIN, |i, sums, (): &mut ()| {
-            let d = self.sites.displacement(structure, i);
-            let mut g: Vec3 = [0.0; 3];
-            for k in 0..3 {
-                let (energy, derivative) = self.coordinate(d[k]);
-                sums.energy += energy;
-                g[k] = derivative;
-            }
-            sums.forces[i] = scale(-1.0, g);
-            sums.add_strain(d, g);
-        })
+        self.sites.labels(structure, |x| self.coordinate(x))
     }
 
     fn translation_invariant(&self) -> bool {

@@ -1,8 +1,13 @@
 //! The sites that one-body surfaces bind their atoms to: fixed fractional points of the cell.
 
 use super::AnalyticError;
-use crate::linear::{Vec3, sub};
+use super::accumulation::{no_labels, sum_over_atoms};
+use crate::linear::{Vec3, scale, sub};
+use crate::potential::Labels;
 use crate::structure::Structure;
+
+/// Atoms that one thread sums over.
+const GRAIN: usize = 2048;
 
 /// One site per atom. Sites are affine in the cell: their fractional coordinates never change, so a strain of cell and
 /// positions strains the displacements with them and a stress is defined.
@@ -33,6 +38,25 @@ impl Sites {
         Ok(Self {
             fractional: points.iter().map(|p| first_frame.cell.fractional(*p)).collect(),
             movable: first_frame.fixed.iter().filter(|fixed| !**fixed).count(),
+        })
+    }
+
+    /// The labels of wells that act on each Cartesian displacement from the sites by itself: `coordinate` gives energy and derivative of one.
+    /// Such wells are tied to the Cartesian axes, so that the stress is the symmetric part of the derivative by strains.
+    pub fn labels(&self, structure: &Structure, coordinate: impl Fn(f64) -> (f64, f64) + Sync) -> Labels {
+        if structure.len() != self.len() {
+            return no_labels(structure);
+        }
+        sum_over_atoms(structure, GRAIN, |i, sums, (): &mut ()| {
+            let d = self.displacement(structure, i);
+            let mut g: Vec3 = [0.0; 3];
+            for k in 0..3 {
+                let (energy, derivative) = coordinate(d[k]);
+                sums.energy += energy;
+                g[k] = derivative;
+            }
+            sums.forces[i] = scale(-1.0, g);
+            sums.add_strain(d, g);
         })
     }
 

@@ -245,6 +245,7 @@ impl Driver {
             this.meeting = None;
             this.finished = false;
             this.energies.clear();
+            this.spent.clear();
         }
         self.settled = self.chains.iter().map(|this| this.state.structure.clone()).collect();
         // Labels of the sampling phase join the data set, in (round, chain) order.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Driver;
+use super::budget::{Affordable, affordable};
 use crate::potential::Potential;
 use crate::run::plan::ProposalSource;
 use crate::run::records::Generation;
@@ -91,13 +92,19 @@ impl Driver {
             (Kernel::Langevin { on_network: false, .. }, _) => plan.steps as u64,
             _ => 1,
         };
-        let affordable = sampling.max_labels.map_or(u64::MAX, |most| {
-            most.saturating_sub(self.labels_before_sampling + overlap) / (self.chains.len() as u64 * labels_a_step)
-        });
         // What is journalled was paid for and counts, even where the configuration now asks for less.
         let journalled = !this.replay.is_empty();
-        if !journalled && (sampled >= sampling.steps.min(affordable) || self.ess_reached.is_some()) {
+        if !journalled && (sampled >= sampling.steps || self.ess_reached.is_some()) {
             return Next::Finished;
+        }
+        if !journalled && let Some(most) = sampling.max_labels {
+            let spent: Vec<&[u64]> = self.chains.iter().map(|own| own.spent.as_slice()).collect();
+            let budget = most.saturating_sub(self.labels_before_sampling + overlap);
+            match affordable(budget, labels_a_step, &spent) {
+                Affordable::Steps(steps) if sampled >= steps => return Next::Finished,
+                Affordable::AtLeast(steps) if sampled >= steps => return Next::Blocked,
+                _ => {}
+            }
         }
         // Chains wait for each other where the effective sample size is looked at, so that it sees the same steps always.
         if !journalled

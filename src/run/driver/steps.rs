@@ -372,6 +372,8 @@ impl Driver {
                 self.outputs.frame(chain, &state, decision, temperature)?;
             }
             this.energies.push(decision.energy);
+            let spent = this.spent.last().copied().unwrap_or(0) + u64::from(decision.labels);
+            this.spent.push(spent);
         }
         this.labels += u64::from(decision.labels);
         this.note(decision);

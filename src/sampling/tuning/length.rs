@@ -5,7 +5,8 @@
 //! trajectories from fresh momenta give C(t) = corr(U_0, U_t), that is, an expected squared jump of 2(1 − C)Var U (Pasarica and
 //! Gelman, Statistica Sinica 20, 343 (2010)); m segments leave C(t)^m, an acceptance a turns that into
 //! λ = 1 − a(1 − C^m), and a geometric series gives τ = (1+λ)/(1−λ). The choice is the (t, m, time step) with the least
-//! τ·(cost of a label + steps·cost of a network step), with a the product of what the integrator and the network's error accept.
+//! τ·(cost of a label + steps·cost of a network step), with a the product of what the integrator and the network's error accept. With two
+//! stages a proposal costs a label of the first, and one of the oracle for the part a that passes.
 
 use rayon::prelude::*;
 
@@ -146,7 +147,7 @@ fn cheapest(steps: usize, correlation: f64, error: f64, acceptance: f64, range: 
             let left = 1.0 - accepted * (1.0 - correlation.powi(segments as i32));
             let tau = (1.0 + left) / (1.0 - left);
             let steps = ((steps as f64 / factor).round() as usize).max(1);
-            let cost = tau * (range.label_cost + (segments * steps) as f64);
+            let cost = tau * (range.labels(accepted) + (segments * steps) as f64);
             let choice = Choice {
                 widening: factor,
                 steps,
@@ -170,6 +171,7 @@ mod tests {
             most_steps: 64,
             most_segments: 5,
             label_cost,
+            first_label_cost: None,
             // So many that the standard error, which is added to C(t), counts little.
             trajectories: 3200,
             lengths: true,
@@ -197,6 +199,20 @@ mod tests {
         // Between lengths that serve equally well the longer one is taken.
         let duration = |choice: &Choice| choice.steps as f64 * choice.widening;
         assert!(duration(&dear) > duration(&cheap), "{dear:?} {cheap:?}");
+    }
+
+    #[test]
+    fn rejections_that_cost_no_dear_label_are_worth_longer_steps() {
+        let one = choose(&crystal(), 0.1, 0.95, 0.1, &range(3000.0)).unwrap();
+        let two = |first| Range {
+            first_label_cost: Some(first),
+            ..range(3000.0)
+        };
+        let cheap = choose(&crystal(), 0.1, 0.95, 0.1, &two(1.0)).unwrap();
+        assert!(cheap.integration < one.integration, "{cheap:?} {one:?}");
+        // A first stage that is dear itself must not be asked in vain.
+        let dear = choose(&crystal(), 0.1, 0.95, 0.1, &two(10_000.0)).unwrap();
+        assert!(dear.integration > one.integration, "{dear:?} {one:?}");
     }
 
     #[test]

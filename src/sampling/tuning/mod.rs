@@ -30,6 +30,8 @@ pub struct Range {
     pub most_segments: usize,
     /// Cost of an oracle call in network steps.
     pub label_cost: f64,
+    /// Cost of a label of the first of two stages in network steps; with one the oracle is called for what passes alone.
+    pub first_label_cost: Option<f64>,
     /// Network trajectories to measure C(t) with.
     pub trajectories: usize,
     /// Whether length and number of segments are tuned.
@@ -42,6 +44,14 @@ pub struct Range {
     pub masses: Masses,
     /// Whether the jitter is left to be chosen with the masses.
     pub jitter: bool,
+}
+
+impl Range {
+    /// The cost of a proposal's labels in network steps, where so much of the proposals passes.
+    fn labels(&self, passing: f64) -> f64 {
+        self.first_label_cost
+            .map_or(self.label_cost, |first| first + passing * self.label_cost)
+    }
 }
 
 /// The masses of momenta.
@@ -162,7 +172,7 @@ pub fn tune(
     plan.segments = chosen.segments;
     reason.push_str(&format!(
         "{} {} of {} steps of {:.2} fs: on the network the potential energy keeps {:.2} of its deviation over a segment; \
-         with {:.3} accepted of the integrator and {acceptance:.2} of the network's error, tau {:.2} in oracle calls of {} network steps",
+         with {:.3} accepted of the integrator and {acceptance:.2} of the network's error, tau {:.2} in {} of {} network steps",
         chosen.segments,
         if chosen.segments == 1 { "segment" } else { "segments" },
         chosen.steps,
@@ -170,6 +180,9 @@ pub fn tune(
         chosen.correlation,
         chosen.integration,
         chosen.tau,
+        range.first_label_cost.map_or("oracle calls".to_owned(), |first| format!(
+            "proposals, each a first-stage label of {first} and, where it passes, an oracle call"
+        )),
         range.label_cost,
     ));
     Some(Tuned { plan, masses, reason })
