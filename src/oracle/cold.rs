@@ -17,27 +17,19 @@ pub struct ColdCheck {
 }
 
 impl ColdCheck {
-    /// Where a comparison is due and the last label started from an earlier one, labels the structure again from nothing in
-    /// the job's folder. The warm answer stands unless the two are too far apart. `warm_labels` counts the worker's.
+    /// Labels the structure again from nothing in the job's folder. The warm answer stands unless the two are too far apart.
+    /// With it comes whether they were compared.
     pub(super) fn compare(
         &self,
         oracle: &mut dyn Oracle,
         structure: &Structure,
         answer: Answer,
-        warm_labels: &mut u64,
         job: &JobDir<'_>,
         note: impl Fn(Note),
-    ) -> Answer {
+    ) -> (Answer, bool) {
         let Answer::Labels(labels) = &answer else {
-            return answer;
+            return (answer, false);
         };
-        if !oracle.was_warm() {
-            return answer;
-        }
-        if !warm_labels.is_multiple_of(self.every.max(1)) {
-            *warm_labels += 1;
-            return answer;
-        }
         oracle.start_cold();
         let said = |message: String| note(Note::new("cold-check", message));
         let cold = match oracle.label(structure, job) {
@@ -47,18 +39,17 @@ impl ColdCheck {
                     "the calculation from nothing gave numbers that are not finite; compared again at the next label"
                         .to_owned(),
                 );
-                return answer;
+                return (answer, false);
             }
             // The warm answer is there, and who asks has no time for another.
-            Err(OracleError::Left { .. }) => return answer,
+            Err(OracleError::Left { .. }) => return (answer, false),
             Err(error) => {
                 said(format!(
                     "the calculation from nothing failed; compared again at the next label: {error}"
                 ));
-                return answer;
+                return (answer, false);
             }
         };
-        *warm_labels += 1;
         let difference = (labels.energy - cold.energy).abs();
         let energies = format!(
             "{:.6} eV from earlier wavefunctions, {:.6} eV from nothing: {:.3} meV apart",
@@ -67,7 +58,7 @@ impl ColdCheck {
             1e3 * difference
         );
         if difference > self.stop {
-            return Answer::Failed(OracleError::SeveralSolutions {
+            let different = OracleError::SeveralSolutions {
                 oracle: "cold check".to_owned(),
                 reason: format!(
                     "{energies}, more than the {:.3} meV of `pool.cold-check-stop`; the folder of the calculation from \
@@ -76,7 +67,8 @@ impl ColdCheck {
                     1e3 * self.stop,
                     job.path().display()
                 ),
-            });
+            };
+            return (Answer::Failed(different), true);
         }
         if job.path().exists() {
             let _ = std::fs::remove_dir_all(job.path());
@@ -92,6 +84,6 @@ impl ColdCheck {
         } else {
             said(energies);
         }
-        answer
+        (answer, true)
     }
 }

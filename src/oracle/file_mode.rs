@@ -430,6 +430,12 @@ impl<Adaptor: FileMode> Oracle for FileOracle<Adaptor> {
         let (checksum, fingerprint) = (structure.checksum(), self.adaptor.fingerprint().0);
         slurm.left_behind(jobs, name, |record| record.is_of(checksum, &fingerprint))
     }
+
+    fn abandon(&mut self, folder: &Path, reason: &str) {
+        if let Some(slurm) = &self.slurm {
+            slurm.abandon(folder, reason);
+        }
+    }
 }
 
 impl<Adaptor: FileMode> Drop for FileOracle<Adaptor> {

@@ -293,6 +293,9 @@ pub trait Oracle: Send {
         Vec::new()
     }
 
+    /// Gives up such a folder, whose label nobody wants any more, and cancels what computes in it.
+    fn abandon(&mut self, _folder: &Path, _reason: &str) {}
+
     /// What happened on the way to the last answers; each note is handed over once.
     fn take_notes(&mut self) -> Vec<Note> {
         Vec::new()

@@ -268,15 +268,33 @@ impl<Id: Clone, Tell: Fn(PoolEvent<Id>)> Hands<Id, Tell> {
         answer: Answer,
         warm_labels: &mut u64,
     ) -> Answer {
-        let Some(check) = self.settings.cold_check else {
-            return answer;
-        };
         let tell = |note| self.note(request, note);
-        let job = JobDir::new(fresh_folder(&self.settings.jobs, &format!("{}-cold", request.name)))
-            .with_asker(&self.left, &tell);
-        check.compare(oracle, &request.structure, answer, warm_labels, &job, |note| {
-            self.note(request, note);
-        })
+        // A driver that was killed while it compared has left the calculation from nothing: due or not, it is compared now.
+        let name = format!("{}-cold", request.name);
+        let left_behind = oracle.left_behind(&self.settings.jobs, &name, &request.structure);
+        let mut left_behind = left_behind.into_iter();
+        let comparable = matches!(answer, Answer::Labels(_)) && oracle.was_warm();
+        let answer = match self.settings.cold_check {
+            Some(check) if comparable => {
+                let begun = left_behind.next();
+                if begun.is_some() || warm_labels.is_multiple_of(check.every.max(1)) {
+                    let fresh = || fresh_folder(&self.settings.jobs, &format!("{name}-0"));
+                    let job = JobDir::new(begun.unwrap_or_else(fresh)).with_asker(&self.left, &tell);
+                    let (answer, compared) = check.compare(oracle, &request.structure, answer, &job, tell);
+                    // Where it failed, the next label is compared in its place.
+                    *warm_labels += u64::from(compared);
+                    answer
+                } else {
+                    *warm_labels += 1;
+                    answer
+                }
+            }
+            _ => answer,
+        };
+        for folder in left_behind {
+            oracle.abandon(&folder, "nothing is compared with it any more");
+        }
+        answer
     }
 
     fn reply(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use crate::harness::{self, assert_same_decisions, full, labels, repository, text};
+use crate::harness::{self, assert_same_decisions, full, labels, repository, text, wait_for};
 use crate::place::{Place, QUICK};
 use crate::slurm::Cluster;
 
@@ -63,8 +63,8 @@ fn replica() -> Option<PathBuf> {
     Some(path)
 }
 
-/// Eight silicon atoms on a replica of VASP that converges only after repairs, from wavefunctions of the accepted structure.
-fn vasp(replica: &Path, table: &str) -> Place {
+/// Eight silicon atoms on a replica of VASP with this fault, from wavefunctions of the accepted structure.
+fn vasp(replica: &Path, fault: &str, table: &str) -> Place {
     let place = Place::new("", None);
     let recipe = place.path("recipe");
     std::fs::write(
@@ -80,7 +80,7 @@ fn vasp(replica: &Path, table: &str) -> Place {
     let config = format!(
         "[structure]\nfile = \"start.xyz\"\n[ensemble.nvt]\ntemperature = \"300 K\"\n[trajectory]\ntime-step = \"3 fs\"\nsteps = 8\n\
          [oracle.vasp]\nrecipe = \"recipe\"\ncommand = \"'{}'\"\n\
-         environment = {{ VASP_REPLICA_COUNT = \"{}\", VASP_REPLICA_FAULT = \"unconverged-fast\" }}\n{table}\n\
+         environment = {{ VASP_REPLICA_COUNT = \"{}\", VASP_REPLICA_FAULT = \"{fault}\" }}\n{table}\n\
          [proposal.stillinger-weber]\nepsilon = \"2.3 eV\"\n[pool]\nworkers = 2\ncold-check-every = 0\n\
          [sampling]\nsteps = 5\ndiscard = 1\nchains = 2\nseed = 3\n",
         text(replica),
@@ -96,12 +96,14 @@ fn repairs_and_wavefunctions_go_on_in_batch_jobs_after_kills() {
     let (Some(replica), Some(cluster)) = (replica(), Cluster::start()) else {
         return;
     };
-    let plain = vasp(&replica, "");
+    // It converges only after repairs.
+    let plain = vasp(&replica, "unconverged-fast", "");
     let whole = plain.path("run");
     let (code, error) = plain.run(&["run", text(&plain.path("slmc.toml")), "--out", text(&whole), "-q"]);
     assert_eq!(code, 0, "{error}");
     let place = vasp(
         &replica,
+        "unconverged-fast",
         &format!("[oracle.vasp.slurm]\n{QUICK}\nsetup = \"sleep 0.15\""),
     )
     .on(&cluster);
@@ -138,4 +140,65 @@ fn repairs_and_wavefunctions_go_on_in_batch_jobs_after_kills() {
         "{labelled} labels in {} calculations; {in_repair} taken over in the middle of a repair",
         folders.len()
     );
+}
+
+/// Makes each calculation from nothing that is to be compared last `seconds`.
+fn compare_slowly(place: &Place, seconds: u32) {
+    let config = std::fs::read_to_string(place.path("slmc.toml")).unwrap();
+    let config = config
+        .replace("cold-check-every = 0", "cold-check-every = 2")
+        .replace("sleep 0.15", &format!("case $PWD in *-cold-*) sleep {seconds};; esac"));
+    std::fs::write(place.path("slmc.toml"), config).unwrap();
+}
+
+/// The folders of calculations from nothing that are to be compared, of a run.
+fn to_compare(run: &Path) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(run.join("jobs")).into_iter().flatten().flatten();
+    let folders = folders.map(|entry| entry.path());
+    let of_cold = |path: &PathBuf| path.to_string_lossy().contains("-cold-") && !path.join("slurm.closed").exists();
+    folders.filter(of_cold).collect()
+}
+
+#[test]
+fn a_driver_killed_while_it_compares_leaves_no_job_behind() {
+    let (Some(replica), Some(cluster)) = (replica(), Cluster::start()) else {
+        return;
+    };
+    let table = format!("[oracle.vasp.slurm]\n{QUICK}\nsetup = \"sleep 0.15\"");
+    let plain = vasp(&replica, "", "");
+    let whole = plain.path("run");
+    let (code, error) = plain.run(&["run", text(&plain.path("slmc.toml")), "--out", text(&whole), "-q"]);
+    assert_eq!(code, 0, "{error}");
+    // With one worker the chain that was being compared need not be the first to ask again.
+    for (workers, compares) in [(1, true), (2, true), (1, false)] {
+        let place = vasp(&replica, "", &table).on(&cluster);
+        compare_slowly(&place, if compares { 2 } else { 60 });
+        let (config, run) = (place.path("slmc.toml"), place.path("run"));
+        let set = format!("pool.workers={workers}");
+        let mut child = place.start(&["run", text(&config), "--out", text(&run), "-q", "--set", &set]);
+        wait_for("a comparison", || {
+            to_compare(&run).iter().any(|folder| folder.join("slurm.claim/job").exists())
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let left = to_compare(&run);
+        assert!(!left.is_empty() && !cluster.jobs().is_empty());
+        let mut arguments = vec!["resume", text(&run), "-q"];
+        if !compares {
+            arguments.extend(["--set", "pool.cold-check-every=0"]);
+        }
+        let (code, error) = place.run(&arguments);
+        assert_eq!(code, 0, "{error}");
+        assert_same_decisions(&whole, &run);
+        wait_for("an empty queue", || cluster.jobs().is_empty());
+        let count = std::fs::read_to_string(place.path("count")).unwrap_or_default();
+        let events = std::fs::read_to_string(run.join("events.jsonl")).unwrap();
+        for folder in left {
+            let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+            let taken_over = events.lines().filter(|line| line.contains("took over") && line.contains(&name)).count();
+            let computed = count.lines().filter(|line| line.contains(&name)).count();
+            assert_eq!((taken_over, computed), if compares { (1, 1) } else { (0, 0) }, "{events}{count}");
+        }
+        assert!(to_compare(&run).is_empty());
+    }
 }

@@ -26,7 +26,8 @@ sbatch)
     echo "$id|RUNNING|None|$folder" > "$FAKE/job.$id"
     case $how in
         state:*) [ "${how#state:}" = LOST ] && rm "$FAKE/job.$id" || echo "$id|${how#state:}|None|$folder" > "$FAKE/job.$id";;
-        *) ( flock -u 9; exec 9>&-; SLURM_JOB_ID=$id setsid bash "$script" >/dev/null 2>&1 </dev/null
+        *) case $how in nodes:*) export SLURM_JOB_NUM_NODES=${how#nodes:};; esac
+           ( flock -u 9; exec 9>&-; SLURM_JOB_ID=$id setsid bash "$script" >/dev/null 2>&1 </dev/null
              echo "$id|COMPLETED|None|$folder" > "$FAKE/job.$id" ) >/dev/null 2>&1 &
     esac
     case $how in
@@ -41,6 +42,11 @@ squeue)
         print:*) echo "${how#print:}";;
         *) cat "$FAKE"/job.* 2>/dev/null;;
     esac;;
+sacct)
+    case $how in
+        refuse:*) echo "sacct: error: ${how#refuse:}" >&2; exit 1;;
+        *) printf '%b' "$how";;
+    esac;;
 esac
 exit 0
 "#;
@@ -51,7 +57,7 @@ pub fn scripted(before: &str, table: &str, sbatch: &str, squeue: &str) -> Place 
     for folder in ["bin", "fake"] {
         std::fs::create_dir(place.path(folder)).unwrap();
     }
-    for name in ["sbatch", "squeue", "scancel"] {
+    for name in ["sbatch", "squeue", "scancel", "sacct"] {
         let file = place.path("bin").join(name);
         std::fs::write(&file, FAKE).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -259,5 +265,36 @@ fn every_misbehaviour_of_slurm_ends_in_a_retried_label_or_a_clean_stop() {
             assert!(code == 0 && frames.len() == 3, "{error}");
             place.assert_computed_once(3);
         }
+    }
+}
+
+#[test]
+fn memory_is_what_the_job_saw_or_what_accounting_knows_and_costs_no_label() {
+    let table = "poll-interval = \"40 ms\"\nfile-delay = \"200 ms\"";
+    let blind = "rm -f slurm.memory; mkdir slurm.memory slurm.memory.part";
+    let cases = [
+        // The job's own look suffices.
+        ("sleep 0.4", "", "900G\\n", "MB a process", 0),
+        // Jobs on several nodes: accounting may know of larger ones elsewhere, in its own time.
+        ("sleep 0.4", "nodes:2\n", "\\n35064K\\n5.5G\\n\n\n", "at most 5906 MB a process", 3),
+        ("sleep 0.4", "nodes:2\n", "\\n12K\\n", "MB a process", 3),
+        // Nothing is known from either: accounting is asked once, and the labels are there.
+        (blind, "", "refuse:Slurm accounting storage is disabled", "labelled in", 1),
+        (blind, "", "50M\\n", "at most 52 MB a process", 3),
+    ];
+    for (before, sbatch, sacct, said, asked_sacct) in cases {
+        let place = scripted(before, table, &sbatch.repeat(3), "");
+        std::fs::write(place.path("fake/sacct"), sacct).unwrap();
+        let config = std::fs::read_to_string(place.path("slmc.toml")).unwrap();
+        std::fs::write(place.path("slmc.toml"), config.replace("workers = 3", "workers = 1")).unwrap();
+        place.asked(3);
+        let (asked, config, out) = (place.path("asked.xyz"), place.path("slmc.toml"), place.path("out.xyz"));
+        let (code, error) = place.run(&["label", text(&asked), text(&config), "-o", text(&out), "-v"]);
+        assert!(code == 0 && error.contains(said), "{error}");
+        assert_eq!(error.contains("MB a process"), said.contains("MB"), "{error}");
+        place.assert_computed_once(3);
+        let questions = std::fs::read_to_string(place.path("fake/asked")).unwrap();
+        let count = questions.lines().filter(|line| line.starts_with("sacct")).count();
+        assert_eq!(count, asked_sacct, "{questions}");
     }
 }

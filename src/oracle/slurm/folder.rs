@@ -20,8 +20,10 @@ pub(super) const LOG: &str = "slurm.log";
 pub(super) const CLAIM: &str = "slurm.claim";
 /// The number of the job that has the right, in that folder.
 pub(super) const CLAIM_JOB: &str = "job";
-/// The program's exit code and seconds, written by the job at its end.
+/// The program's exit code and seconds, its memory and the job's nodes, written by the job at its end.
 pub(super) const EXIT: &str = "slurm.exit";
+/// The largest memory of one process so far, kilobytes, written by the job on its way.
+pub(super) const MEMORY: &str = "slurm.memory";
 /// Why slmc is done with this folder: nothing in it is looked at again.
 const CLOSED: &str = "slurm.closed";
 
@@ -73,13 +75,33 @@ impl Record {
     }
 }
 
-/// The exit code of the program and its seconds, once the job has left them.
-pub(super) fn ended(folder: &Path) -> Option<(i32, f64)> {
+/// What a job has left at its end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Ended {
+    /// The program's exit code, as a shell tells it.
+    pub code: i32,
+    /// Its wall-clock seconds.
+    pub seconds: f64,
+    /// The largest memory of one process on the job's first node, bytes, where the job could see it.
+    pub memory: Option<u64>,
+    /// Whether processes may have run on other nodes, too.
+    pub has_other_nodes: bool,
+}
+
+/// What the job of a folder has left, once it has ended.
+pub(super) fn ended(folder: &Path) -> Option<Ended> {
     let text = std::fs::read_to_string(folder.join(EXIT)).ok()?;
     let mut words = text.split_whitespace();
     let code = words.next()?.parse().ok()?;
-    // A clock that was set meanwhile costs the seconds, not the label.
-    Some((code, words.next().and_then(|word| word.parse().ok()).unwrap_or(0.0)))
+    // A clock that was set meanwhile costs the seconds, not the label; nothing else is worth a label either.
+    let seconds = words.next().and_then(|word| word.parse().ok()).unwrap_or(0.0);
+    let mut number = || words.next().and_then(|word| word.parse::<u64>().ok());
+    Some(Ended {
+        code,
+        seconds,
+        memory: number().filter(|kilobytes| *kilobytes > 0).map(|kilobytes| kilobytes.saturating_mul(1024)),
+        has_other_nodes: number().is_some_and(|nodes| nodes > 1),
+    })
 }
 
 /// The number of the job that has the right to compute the label here.
@@ -184,8 +206,23 @@ mod tests {
         assert!(take_claim(folder) && !take_claim(folder));
         std::fs::write(folder.join(CLAIM).join(CLAIM_JOB), "41\n").unwrap();
         assert_eq!(claimed_by(folder), Some(41));
-        std::fs::write(folder.join(EXIT), "137 12\n").unwrap();
-        assert_eq!(ended(folder), Some((137, 12.0)));
+        let left = |text: &str| {
+            std::fs::write(folder.join(EXIT), text).unwrap();
+            ended(folder)
+        };
+        let mut expected = Ended {
+            code: 137,
+            seconds: 12.0,
+            memory: None,
+            has_other_nodes: false,
+        };
+        assert_eq!(left("137 12\n"), Some(expected));
+        assert_eq!(left("137 12 0 1\n"), Some(expected));
+        expected.memory = Some(2048);
+        assert_eq!(left("137 12 2 1\n"), Some(expected));
+        expected.has_other_nodes = true;
+        assert_eq!(left("137 12 2 3\n"), Some(expected));
+        assert_eq!(left("nonsense"), None);
         let record = record();
         record.write(folder).unwrap();
         assert_eq!(Record::read(folder), Some(record.clone()));

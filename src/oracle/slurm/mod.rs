@@ -3,6 +3,7 @@
 //! What a job is and how it ended is told by its folder (`folder`), which outlives drivers and controllers; what squeue says
 //! is believed for jobs that left no word, and only after it has said so twice and the shared file system had its time.
 
+mod accounting;
 mod config;
 mod folder;
 mod queue;
@@ -14,6 +15,7 @@ mod wait;
 mod watch;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
@@ -53,6 +55,8 @@ pub struct Slurm {
     surround: Surround,
     state: Mutex<State>,
     changed: Condvar,
+    /// Whether sacct has given no answer: it is not asked again.
+    no_accounting: AtomicBool,
 }
 
 fn seconds(duration: crate::units::Duration) -> Duration {
@@ -86,6 +90,7 @@ impl Slurm {
             surround,
             state: Mutex::default(),
             changed: Condvar::new(),
+            no_accounting: AtomicBool::new(false),
         })
     }
 
@@ -149,6 +154,11 @@ impl Slurm {
             path = PathBuf::from(name);
         }
         (path, None)
+    }
+
+    /// Cancels the job of a folder whose answer nobody waits for any more, and closes the folder.
+    pub fn abandon(&self, folder: &Path, reason: &str) {
+        give_up(folder, Record::read(folder).and_then(|record| record.job), reason);
     }
 
     /// Closes a folder whose answer was of no use.

@@ -3,11 +3,34 @@
 use std::fmt::Write as _;
 
 use super::config::SlurmConfig;
-use super::folder::{CLAIM, CLAIM_JOB, EXIT};
+use super::folder::{CLAIM, CLAIM_JOB, EXIT, MEMORY};
 use crate::oracle::launch::{Launch, shell_line};
 
 /// The line of a template that the program takes the place of.
 const COMMAND: &str = "{command}";
+
+/// Shell that looks at the processes of the job on its first node, ever less often, and writes down the largest memory that one
+/// of them has held: they are those whose environment names the job, whoever started them. Nothing waits for it and nothing
+/// depends on it; where there is no `/proc` it finds nothing.
+const LOOK_AT_MEMORY: &str = r#"slmc_look_at_memory() {
+    largest=0
+    for pause in 0.05 0.1 0.2 0.5 1 1 2 5; do
+        while
+            found=0
+            for folder in $(grep -lszxF "SLURM_JOB_ID=$SLURM_JOB_ID" /proc/[0-9]*/environ); do
+                while read -r key value unit; do
+                    [ "$key" = VmHWM: ] && [ "$value" -gt "$found" ] && found=$value
+                done <"${folder%environ}status"
+            done
+            [ "$found" -gt "$largest" ] && largest=$found && echo "$largest" >MEMORY.part && mv MEMORY.part MEMORY
+            sleep "$pause"
+            [ "$pause" = 5 ]
+        do :; done
+    done
+}
+slmc_look_at_memory >/dev/null 2>&1 </dev/null &
+slmc_looks=$!
+"#;
 
 /// The text around the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,12 +83,15 @@ impl Surround {
         for (name, value) in &launch.environment {
             let _ = writeln!(text, "export {name}={}", quoted(value));
         }
+        text.push_str(&LOOK_AT_MEMORY.replace("MEMORY", MEMORY));
         let _ = write!(
             text,
             "slmc_begun=$(date +%s)\n\
              {} >stdout 2>stderr </dev/null\n\
              slmc_code=$?\n\
-             echo \"$slmc_code $(( $(date +%s) - slmc_begun ))\" >{EXIT}.part && mv {EXIT}.part {EXIT}\n",
+             kill \"$slmc_looks\" 2>/dev/null; wait \"$slmc_looks\" 2>/dev/null || true\n\
+             slmc_memory=$(cat {MEMORY} 2>/dev/null || echo 0)\n\
+             echo \"$slmc_code $(( $(date +%s) - slmc_begun )) $slmc_memory ${{SLURM_JOB_NUM_NODES:-1}}\" >{EXIT}.part && mv {EXIT}.part {EXIT}\n",
             shell_line(&launch.words)
         );
         text.push_str(&self.after);
@@ -93,6 +119,37 @@ mod tests {
         output.unwrap().status.code().unwrap()
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_largest_process_of_the_job_is_seen_and_no_other() {
+        let other = Command::new("sh")
+            .args(["-c", "head -c 60000000 /dev/zero | tail | (sleep 1; cat) >/dev/null"])
+            .env("SLURM_JOB_ID", "7301")
+            .spawn();
+        let folder = tempfile::tempdir().unwrap();
+        let launch = |line: &str| Launch {
+            words: ["sh", "-c", line].map(str::to_owned).to_vec(),
+            folder: folder.path().to_owned(),
+            environment: BTreeMap::new(),
+            timeout: Duration::from_secs(1),
+        };
+        // Whoever starts it: here a process that is no child of the job any more. `tail` holds a line without end.
+        let line = "setsid sh -c 'head -c 20000000 /dev/zero | tail | (sleep 0.5; cat) >/dev/null; echo done >done' & \
+                    until [ -f done ]; do sleep 0.05; done";
+        let config = SlurmConfig {
+            setup: "set -eu; export SLURM_JOB_ID=730 SLURM_JOB_NUM_NODES=2; exec 2>log".to_owned(),
+            ..SlurmConfig::default()
+        };
+        let script = Surround::new(&config, None).unwrap().script(&launch(line));
+        let output = Command::new("bash").args(["-c", &script]).env("SLURM_JOB_ID", "730").output();
+        assert_eq!(output.unwrap().status.code(), Some(0));
+        let found = ended(folder.path()).unwrap();
+        assert!(found.code == 0 && found.has_other_nodes, "{found:?}");
+        let memory = found.memory.unwrap();
+        assert!((20_000_000..45_000_000).contains(&memory), "{memory}");
+        let _ = other.unwrap().wait();
+    }
+
     #[test]
     fn the_program_runs_once_in_its_folder_with_the_users_lines_before_it() {
         let root = tempfile::tempdir().unwrap();
@@ -116,7 +173,7 @@ mod tests {
             assert!(script.starts_with("#!/bin/bash\n"));
             let code = run(&script);
             assert_eq!(code, if template.is_some() { 0 } else { 3 }, "{script}");
-            assert_eq!(ended(&folder).map(|(code, _)| code), Some(3));
+            assert_eq!(ended(&folder).map(|ended| ended.code), Some(3));
             assert_eq!(claimed_by(&folder), Some(17));
             assert_eq!(
                 std::fs::read_to_string(folder.join("stdout")).unwrap(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::folder::{self, LOG, Record, claimed_by, ended, take_claim};
+use super::folder::{self, Ended, LOG, Record, claimed_by, ended, take_claim};
 use super::watch::{Sight, Watch};
 use super::{LONGEST_COMMAND, Slurm, SlurmError, queue, seconds, tool};
 use crate::oracle::launch::{Exit, launched};
@@ -38,10 +38,17 @@ impl Slurm {
         let delay = seconds(self.config.file_delay);
         let mut stuck = String::new();
         loop {
-            if let Some((code, seconds)) = ended(folder) {
-                let exit = exit(folder, code, seconds, launched);
-                let who = claimed_by(folder).map_or("a Slurm job".to_owned(), |id| format!("Slurm job {id}"));
-                job.tell(Note::new("job", format!("{who} ended after {seconds:.0} s: {exit}")));
+            if let Some(ended) = ended(folder) {
+                let id = claimed_by(folder);
+                // What the job saw is what ran on its first node.
+                let accounted = if ended.memory.is_none() || ended.has_other_nodes {
+                    id.and_then(|id| self.accounted_memory(id))
+                } else {
+                    None
+                };
+                let exit = exit(folder, &ended, accounted, launched);
+                let who = id.map_or("a Slurm job".to_owned(), |id| format!("Slurm job {id}"));
+                job.tell(Note::new("job", format!("{who} ended after {:.0} s: {exit}", ended.seconds)));
                 return Ok(exit);
             }
             let sight = self.look(folder, claimed_by(folder), job);
@@ -141,7 +148,8 @@ fn tail(folder: &Path) -> String {
     ])
 }
 
-fn exit(folder: &Path, code: i32, seconds: f64, launched: SystemTime) -> Exit {
+fn exit(folder: &Path, ended: &Ended, accounted: Option<u64>, launched: SystemTime) -> Exit {
+    let code = ended.code;
     // A shell tells of a signal by a code above 128.
     let signal = (code > 128 && code < 128 + 65).then_some(code - 128);
     Exit {
@@ -149,9 +157,8 @@ fn exit(folder: &Path, code: i32, seconds: f64, launched: SystemTime) -> Exit {
         signal,
         timed_out: false,
         launched,
-        seconds,
-        // On another machine: only the program itself may tell.
-        memory: None,
+        seconds: ended.seconds,
+        memory: ended.memory.max(accounted),
         tail: tail(folder),
     }
 }
