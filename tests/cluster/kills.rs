@@ -177,7 +177,9 @@ fn a_driver_killed_while_it_compares_leaves_no_job_behind() {
         let set = format!("pool.workers={workers}");
         let mut child = place.start(&["run", text(&config), "--out", text(&run), "-q", "--set", &set]);
         wait_for("a comparison", || {
-            to_compare(&run).iter().any(|folder| folder.join("slurm.claim/job").exists())
+            to_compare(&run)
+                .iter()
+                .any(|folder| folder.join("slurm.claim/job").exists())
         });
         child.kill().unwrap();
         child.wait().unwrap();
@@ -195,9 +197,16 @@ fn a_driver_killed_while_it_compares_leaves_no_job_behind() {
         let events = std::fs::read_to_string(run.join("events.jsonl")).unwrap();
         for folder in left {
             let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
-            let taken_over = events.lines().filter(|line| line.contains("took over") && line.contains(&name)).count();
+            let taken_over = events
+                .lines()
+                .filter(|line| line.contains("took over") && line.contains(&name))
+                .count();
             let computed = count.lines().filter(|line| line.contains(&name)).count();
-            assert_eq!((taken_over, computed), if compares { (1, 1) } else { (0, 0) }, "{events}{count}");
+            assert_eq!(
+                (taken_over, computed),
+                if compares { (1, 1) } else { (0, 0) },
+                "{events}{count}"
+            );
         }
         assert!(to_compare(&run).is_empty());
     }

@@ -276,10 +276,22 @@ fn memory_is_what_the_job_saw_or_what_accounting_knows_and_costs_no_label() {
         // The job's own look suffices.
         ("sleep 0.4", "", "900G\\n", "MB a process", 0),
         // Jobs on several nodes: accounting may know of larger ones elsewhere, in its own time.
-        ("sleep 0.4", "nodes:2\n", "\\n35064K\\n5.5G\\n\n\n", "at most 5906 MB a process", 3),
+        (
+            "sleep 0.4",
+            "nodes:2\n",
+            "\\n35064K\\n5.5G\\n\n\n",
+            "at most 5906 MB a process",
+            3,
+        ),
         ("sleep 0.4", "nodes:2\n", "\\n12K\\n", "MB a process", 3),
         // Nothing is known from either: accounting is asked once, and the labels are there.
-        (blind, "", "refuse:Slurm accounting storage is disabled", "labelled in", 1),
+        (
+            blind,
+            "",
+            "refuse:Slurm accounting storage is disabled",
+            "labelled in",
+            1,
+        ),
         (blind, "", "50M\\n", "at most 52 MB a process", 3),
     ];
     for (before, sbatch, sacct, said, asked_sacct) in cases {

@@ -6,7 +6,9 @@ mod triplets;
 
 use super::function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
 use super::monomials::Monomials;
-pub(super) use spectrum::{Spectrum, legendre};
+pub(super) use spectrum::Spectrum;
+#[cfg(test)]
+pub(super) use spectrum::legendre;
 pub(super) use triplets::{Angle, Factor, Group, Population, Product, TripletPlan};
 
 /// Radial shapes come in blocks of this many, so that they fill whole vector registers.

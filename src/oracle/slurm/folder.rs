@@ -99,7 +99,9 @@ pub(super) fn ended(folder: &Path) -> Option<Ended> {
     Some(Ended {
         code,
         seconds,
-        memory: number().filter(|kilobytes| *kilobytes > 0).map(|kilobytes| kilobytes.saturating_mul(1024)),
+        memory: number()
+            .filter(|kilobytes| *kilobytes > 0)
+            .map(|kilobytes| kilobytes.saturating_mul(1024)),
         has_other_nodes: number().is_some_and(|nodes| nodes > 1),
     })
 }

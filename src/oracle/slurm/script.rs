@@ -141,7 +141,10 @@ mod tests {
             ..SlurmConfig::default()
         };
         let script = Surround::new(&config, None).unwrap().script(&launch(line));
-        let output = Command::new("bash").args(["-c", &script]).env("SLURM_JOB_ID", "730").output();
+        let output = Command::new("bash")
+            .args(["-c", &script])
+            .env("SLURM_JOB_ID", "730")
+            .output();
         assert_eq!(output.unwrap().status.code(), Some(0));
         let found = ended(folder.path()).unwrap();
         assert!(found.code == 0 && found.has_other_nodes, "{found:?}");

@@ -48,7 +48,10 @@ impl Slurm {
                 };
                 let exit = exit(folder, &ended, accounted, launched);
                 let who = id.map_or("a Slurm job".to_owned(), |id| format!("Slurm job {id}"));
-                job.tell(Note::new("job", format!("{who} ended after {:.0} s: {exit}", ended.seconds)));
+                job.tell(Note::new(
+                    "job",
+                    format!("{who} ended after {:.0} s: {exit}", ended.seconds),
+                ));
                 return Ok(exit);
             }
             let sight = self.look(folder, claimed_by(folder), job);
