@@ -158,7 +158,7 @@ impl Task<'_> {
             }
             OptimiserConfig::Kalman(config) => Stepper::Kalman(Kalman::new(parameter_count(&start), config), config),
         };
-        let coordinates = Coordinates::new(&start, self.train.iter().map(|frame| &self.data.inputs[*frame]));
+        let coordinates = Coordinates::new(&start, &self.train.iter().map(|frame| &self.data.inputs[*frame]));
         let mut start = start;
         if !self.warm {
             // Random weights are meant for inputs that are alike in size and independent.

@@ -33,7 +33,7 @@ struct Layer {
 
 impl Coordinates {
     /// From the scaled inputs of some frames, each a block of atoms × F for every element.
-    pub fn new<'a>(member: &Member, inputs: impl Iterator<Item = &'a Vec<Array2<f64>>> + Clone) -> Self {
+    pub fn new<'a>(member: &Member, inputs: &(impl Iterator<Item = &'a Vec<Array2<f64>>> + Clone)) -> Self {
         let mut layers = Vec::new();
         let mut start = 0;
         for (element, network) in member.iter().enumerate() {
@@ -113,7 +113,7 @@ mod tests {
         let start = network.parameters().to_vec();
         let member: Member = vec![Some(network)];
         let blocks = vec![inputs.clone()];
-        let coordinates = Coordinates::new(&member, std::iter::once(&blocks));
+        let coordinates = Coordinates::new(&member, &std::iter::once(&blocks));
 
         let mut vector = start.clone();
         coordinates.to_coordinates(&mut vector);
