@@ -3,8 +3,8 @@
 use ndarray::Array2;
 use rand::{Rng, RngExt};
 use slmc::descriptor::{
-    Core, CutoffFunction, CutoffKind, Descriptor, DescriptorConfig, Gaussian, Neighbours, Pairs, SymmetryFunction,
-    Weighting, Window,
+    Core, CutoffFunction, CutoffKind, Descriptor, DescriptorConfig, Gaussian, Neighbours, Pairs, Preset,
+    SymmetryFunction, Weighting, Window,
 };
 use slmc::network::{Activation, Network};
 use slmc::potential::{NeuralPotential, Potential, Scaling, Workspace};
@@ -116,6 +116,34 @@ fn every_kind(kind: CutoffKind) -> Descriptor {
                 cutoff,
             });
         }
+    }
+    let shapes = [
+        gaussian(1.0, 1.5, 3.4),
+        gaussian(2.0, 2.1, 3.2),
+        gaussian(0.3, 0.0, 3.4),
+    ];
+    for (pairs, degree) in [
+        (Pairs::Elements(0, 1), 3),
+        (Pairs::Elements(0, 0), 0),
+        (Pairs::Weighted, 5),
+    ] {
+        list.push(SymmetryFunction::PowerSpectrum {
+            pairs,
+            shapes: [shapes[0], shapes[1]],
+            degree,
+        });
+    }
+    let (oxygen, silicon) = (Neighbours::Element(0), Neighbours::Element(1));
+    for (neighbours, powers) in [
+        ([oxygen, oxygen, silicon], [1, 1, 1]),
+        ([silicon, oxygen, oxygen], [2, 0, 1]),
+        ([Neighbours::Weighted; 3], [2, 1, 1]),
+    ] {
+        list.push(SymmetryFunction::MomentTensor {
+            neighbours,
+            shapes,
+            powers,
+        });
     }
     let cutoff = CutoffFunction {
         kind,
@@ -321,7 +349,14 @@ fn forces_and_stress_are_the_derivatives_of_the_energy() {
     let frames = cases();
     let frame_list: Vec<&Structure> = frames.iter().map(|(_, s)| s).collect();
     let standard = Descriptor::from_config(&DescriptorConfig::default(), &species(&["Si", "O"]), &frame_list).unwrap();
-    for descriptor in [every_kind(CutoffKind::Polynomial2), standard] {
+    let finest = DescriptorConfig {
+        preset: Preset::MomentTensor,
+        tensor_count: 2,
+        tensor_degree: 3,
+        ..DescriptorConfig::default()
+    };
+    let finest = Descriptor::from_config(&finest, &species(&["Si", "O"]), &frame_list).unwrap();
+    for descriptor in [every_kind(CutoffKind::Polynomial2), standard, finest] {
         for (linear, members) in [(true, 0), (false, 1), (true, 2)] {
             let potential = random_potential(descriptor.clone(), linear, members, &mut generator);
             let energy = |s: &Structure| potential.evaluate(s, &mut Workspace::new()).energy;

@@ -11,7 +11,8 @@ use crate::units::Length;
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DescriptorConfig {
-    /// The functions that are there without being listed: `standard`, `chebyshev`, or `none` where `functions` lists them all.
+    /// The functions that are there without being listed: `standard`, finer ones by `power-spectrum` and `moment-tensor`, `chebyshev`, or
+    /// `none` where `functions` lists them all.
     pub preset: Preset,
     /// The cutoff radius of the preset's radial functions, a length; when absent, it is chosen by cross-validation among
     /// 2.2, 3.4 and 4.6 times the cube root of the volume per atom in the first labels: the shortest that is as good as any.
@@ -27,6 +28,10 @@ pub struct DescriptorConfig {
     pub angular_count: usize,
     /// The highest power of cos θ in the preset's angular functions, 1 to 6.
     pub angular_degree: usize,
+    /// The number of radial shapes that the functions of four bodies of `moment-tensor` are made from.
+    pub tensor_count: usize,
+    /// The highest power of cosines together in them, 0 to 6.
+    pub tensor_degree: usize,
     /// The shape of the cutoff function.
     pub cutoff_function: CutoffKind,
     /// The fraction of the cutoff radius inside which the cutoff function is 1, from 0 to below 1.
@@ -44,6 +49,8 @@ impl Default for DescriptorConfig {
             radial_count: 40,
             angular_count: 12,
             angular_degree: 4,
+            tensor_count: 4,
+            tensor_degree: 4,
             cutoff_function: CutoffKind::default(),
             cutoff_inner_fraction: 0.0,
             functions: Vec::new(),
@@ -66,6 +73,10 @@ pub enum Preset {
     /// 87, 184115 (2013)): products of all pairs of half of `angular-count` radial shapes (rounded up), for each Legendre polynomial up to
     /// `angular-degree`. Finer and dearer than `standard`.
     PowerSpectrum,
+    /// The power spectrum with functions of four bodies beside it: contractions of three moment tensors (Shapeev, Multiscale Model. Simul.
+    /// 14, 1153 (2016)) of `tensor-count` radial shapes, up to `tensor-degree` powers of cosines together; from two elements on they are weighted by
+    /// atomic number. The finest and dearest.
+    MomentTensor,
     /// Nothing.
     None,
 }

@@ -3,7 +3,7 @@
 //! Definitions: Behler, J. Chem. Phys. 134, 074106 (2011) (G2, G4, G5); Gastegger, Schwiedrzik, Bittermann, Berzsenyi and
 //! Marquetand, J. Chem. Phys. 148, 241709 (2018) (weighted by atomic number); Bircher, Singraber and Dellago, Mach. Learn.:
 //! Sci. Technol. 2, 035026 (2021) (compact); Artrith, Urban and Ceder, Phys. Rev. B 96, 014112 (2017) (Chebyshev); Bartók, Kondor and
-//! Csányi, Phys. Rev. B 87, 184115 (2013) (power spectrum).
+//! Csányi, Phys. Rev. B 87, 184115 (2013) (power spectrum); Shapeev, Multiscale Model. Simul. 14, 1153 (2016) (moment tensors).
 
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +117,16 @@ pub enum SymmetryFunction {
         /// l, at most 12.
         degree: u32,
     },
+    /// A contraction of three moment tensors, Σ_jkl w_j·w_k·w_l g₁(r_j) g₂(r_k) g₃(r_l) cosᵃθ_jk cosᵇθ_jl cosᶜθ_kl: a function of four
+    /// bodies. The sum is a threefold one, equal neighbours included.
+    MomentTensor {
+        /// The neighbours that j, k and l run over.
+        neighbours: [Neighbours; 3],
+        /// g₁, g₂ and g₃.
+        shapes: [Gaussian; 3],
+        /// a, b and c, each at most 6.
+        powers: [u32; 3],
+    },
     /// A coefficient of the radial distribution in Chebyshev polynomials, Σ_j w_j T_n(2r_j/rc − 1) fc(r_j; rc).
     ChebyshevRadial {
         /// w.
@@ -144,6 +154,7 @@ impl SymmetryFunction {
             Self::Radial { gaussian, .. } | Self::Angular { gaussian, .. } => gaussian.cutoff,
             Self::CompactRadial { radial, .. } | Self::CompactAngular { radial, .. } => radial.to,
             Self::PowerSpectrum { shapes, .. } => f64::max(shapes[0].cutoff, shapes[1].cutoff),
+            Self::MomentTensor { shapes, .. } => shapes.iter().map(|shape| shape.cutoff).fold(0.0, f64::max),
             Self::ChebyshevRadial { cutoff, .. } | Self::ChebyshevAngular { cutoff, .. } => *cutoff,
         }
     }
@@ -152,6 +163,7 @@ impl SymmetryFunction {
     pub(crate) fn is_valid(&self, elements: usize) -> bool {
         let cutoff = self.cutoff();
         let shape = |g: &Gaussian| g.eta.is_finite() && g.eta >= 0.0 && g.shift.is_finite();
+        let reaches = |g: &Gaussian| g.cutoff.is_finite() && g.cutoff > 0.0;
         let summed = |neighbours: Neighbours| match neighbours {
             Neighbours::Element(element) => element < elements,
             Neighbours::Weighted => true,
@@ -174,8 +186,16 @@ impl SymmetryFunction {
                 pairs, radial, angular, ..
             } => radial.is_valid() && paired(*pairs) && is_window_of_angles(angular),
             Self::PowerSpectrum { pairs, shapes, degree } => {
-                let reaches = |g: &Gaussian| g.cutoff.is_finite() && g.cutoff > 0.0;
                 shapes.iter().all(|g| shape(g) && reaches(g)) && paired(*pairs) && *degree <= 12
+            }
+            Self::MomentTensor {
+                neighbours,
+                shapes,
+                powers,
+            } => {
+                shapes.iter().all(|g| shape(g) && reaches(g))
+                    && neighbours.iter().all(|neighbours| summed(*neighbours))
+                    && powers.iter().all(|power| *power <= 6)
             }
             Self::ChebyshevRadial { order, .. } | Self::ChebyshevAngular { order, .. } => *order <= 1000,
         };

@@ -9,6 +9,7 @@ mod explicit;
 mod features;
 mod function;
 mod kernel;
+mod moment_tensor;
 mod monomials;
 mod plan;
 mod power_spectrum;
@@ -185,6 +186,7 @@ impl Descriptor {
         let mut functions = match config.preset {
             Preset::Standard => standard::functions(config, &elements, frames),
             Preset::PowerSpectrum => power_spectrum::functions(config, &elements, frames),
+            Preset::MomentTensor => moment_tensor::functions(config, &elements, frames),
             Preset::Chebyshev => chebyshev::functions(config, &elements, frames),
             Preset::None => vec![Vec::new(); elements.len()],
         };
@@ -376,6 +378,16 @@ fn check_ranges(config: &DescriptorConfig) -> Result<(), DescriptorError> {
             "angular-degree",
             config.angular_degree.to_string(),
             "it must lie between 1 and 6",
+        );
+    }
+    if config.tensor_count > 12 {
+        return fail("tensor-count", config.tensor_count.to_string(), "it must be at most 12");
+    }
+    if config.tensor_degree > 6 {
+        return fail(
+            "tensor-degree",
+            config.tensor_degree.to_string(),
+            "it must be at most 6",
         );
     }
     Ok(())

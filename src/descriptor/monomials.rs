@@ -13,6 +13,10 @@ pub(super) struct Monomials {
     pub starts: Vec<usize>,
     /// For each monomial above degree 0: the monomial it is a multiple of, and by which component.
     pub parents: Vec<(usize, usize)>,
+    /// l, m and n of each monomial.
+    pub exponents: Vec<[usize; 3]>,
+    /// Of each monomial, where the one with one less of a component stands; 0 where it has none of it.
+    pub lowered: Vec<[usize; 3]>,
     /// p!/(l!m!n!) of each monomial.
     pub multinomials: Vec<f64>,
     /// For each monomial b below degree D and each component k: the monomial b·u_k and its exponent of u_k, so that
@@ -57,6 +61,16 @@ impl Monomials {
                 (place(parent), k)
             })
             .collect();
+        let lowered = exponents
+            .iter()
+            .map(|e| {
+                std::array::from_fn(|k| {
+                    let mut lower = *e;
+                    lower[k] = e[k].saturating_sub(1);
+                    if e[k] == 0 { 0 } else { place(lower) }
+                })
+            })
+            .collect();
         let factorial = |n: usize| (1..=n).map(|k| k as f64).product::<f64>();
         Self {
             degree,
@@ -74,6 +88,8 @@ impl Monomials {
                 .map(|e| std::array::from_fn(|k| place(times(*e, k, 2))))
                 .collect(),
             starts,
+            lowered,
+            exponents,
         }
     }
 

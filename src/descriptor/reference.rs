@@ -22,13 +22,13 @@ pub(crate) fn shape(gaussian: &Gaussian, cutoff: &CutoffFunction, r: f64) -> (f6
 }
 
 /// Calls `term` with the value of each term of the function and the term's derivatives with respect to the displacements of
-/// the neighbours it depends on (at most two, given by their place in `around`).
+/// the neighbours it depends on (at most three, given by their place in `around`).
 pub(crate) fn visit_terms(
     function: &SymmetryFunction,
     cutoff: &CutoffFunction,
     numbers: &[f64],
     around: &[Seen],
-    term: impl FnMut(f64, [(usize, Vec3); 2]),
+    term: impl FnMut(f64, &[(usize, Vec3)]),
 ) {
     match *function {
         SymmetryFunction::Radial { neighbours, gaussian } => {
@@ -79,6 +79,11 @@ pub(crate) fn visit_terms(
         SymmetryFunction::PowerSpectrum { pairs, shapes, degree } => {
             power_spectrum(pairs, shapes, degree, cutoff, numbers, around, term);
         }
+        SymmetryFunction::MomentTensor {
+            neighbours,
+            shapes,
+            powers,
+        } => moment_tensor(neighbours, shapes, powers, cutoff, numbers, around, term),
         SymmetryFunction::Angular {
             pairs,
             gaussian,
@@ -135,7 +140,7 @@ fn power_spectrum(
     cutoff: &CutoffFunction,
     numbers: &[f64],
     around: &[Seen],
-    mut term: impl FnMut(f64, [(usize, Vec3); 2]),
+    mut term: impl FnMut(f64, &[(usize, Vec3)]),
 ) {
     let powers = legendre(degree as usize);
     for (j, first) in around.iter().enumerate() {
@@ -166,11 +171,64 @@ fn power_spectrum(
             };
             term(
                 weight * g_j * g_k * value,
-                [
+                &[
                     (j, along(first, second, slope_j * g_k)),
                     (k, along(second, first, g_j * slope_k)),
                 ],
             );
+        }
+    }
+}
+
+/// Σ_jkl w_j·w_k·w_l g₁(r_j) g₂(r_k) g₃(r_l) cosᵃθ_jk cosᵇθ_jl cosᶜθ_kl.
+fn moment_tensor(
+    neighbours: [Neighbours; 3],
+    shapes: [Gaussian; 3],
+    powers: [u32; 3],
+    cutoff: &CutoffFunction,
+    numbers: &[f64],
+    around: &[Seen],
+    mut term: impl FnMut(f64, &[(usize, Vec3)]),
+) {
+    // Of each slot: the neighbours that count, with w·g and w·g′.
+    let near: [Vec<(usize, f64, f64)>; 3] = std::array::from_fn(|slot| {
+        let shape_of = |(j, seen): (usize, &Seen)| {
+            let weight = weight_of(neighbours[slot], seen.element, numbers);
+            let counts = weight != 0.0 && within(seen.distance, f64::NEG_INFINITY, shapes[slot].cutoff);
+            let (g, slope) = shape(&shapes[slot], cutoff, seen.distance);
+            counts.then_some((j, weight * g, weight * slope))
+        };
+        around.iter().enumerate().filter_map(shape_of).collect()
+    });
+    /// The pairs that the three cosines belong to.
+    const PAIRS: [(usize, usize); 3] = [(0, 1), (0, 2), (1, 2)];
+    for first in &near[0] {
+        for second in &near[1] {
+            for third in &near[2] {
+                let three = [first, second, third];
+                let seen = three.map(|(j, _, _)| &around[*j]);
+                let cosines = PAIRS.map(|(a, b)| dot(seen[a].direction, seen[b].direction));
+                let power = |pair: usize| cosines[pair].powi(powers[pair] as i32);
+                let angles = power(0) * power(1) * power(2);
+                let radial = first.1 * second.1 * third.1;
+                let mut derivatives: [(usize, Vec3); 3] = std::array::from_fn(|slot| {
+                    let along = three[(slot + 1) % 3].1 * three[(slot + 2) % 3].1 * three[slot].2 * angles;
+                    (three[slot].0, scale(along, seen[slot].direction))
+                });
+                for (pair, (a, b)) in PAIRS.into_iter().enumerate() {
+                    if powers[pair] == 0 {
+                        continue;
+                    }
+                    let (n, others) = (powers[pair] as i32, power((pair + 1) % 3) * power((pair + 2) % 3));
+                    let by_cosine = radial * others * f64::from(n) * cosines[pair].powi(n - 1);
+                    for (own, other) in [(a, b), (b, a)] {
+                        let turn = sub(seen[other].direction, scale(cosines[pair], seen[own].direction));
+                        let turn = scale(by_cosine / seen[own].distance, turn);
+                        derivatives[own].1 = add(derivatives[own].1, turn);
+                    }
+                }
+                term(radial * angles, &derivatives);
+            }
         }
     }
 }
@@ -205,14 +263,14 @@ struct RadialSum<W, G> {
 }
 
 impl<W: Fn(usize) -> f64, G: Fn(f64) -> Option<(f64, f64)>> RadialSum<W, G> {
-    fn visit(&self, around: &[Seen], mut term: impl FnMut(f64, [(usize, Vec3); 2])) {
+    fn visit(&self, around: &[Seen], mut term: impl FnMut(f64, &[(usize, Vec3)])) {
         for (j, seen) in around.iter().enumerate() {
             let weight = (self.weights)(seen.element);
             if weight == 0.0 {
                 continue;
             }
             if let Some((g, slope)) = (self.shape)(seen.distance) {
-                term(weight * g, [(j, scale(weight * slope, seen.direction)), (j, [0.0; 3])]);
+                term(weight * g, &[(j, scale(weight * slope, seen.direction))]);
             }
         }
     }
@@ -236,7 +294,7 @@ where
     G: Fn(f64) -> Option<(f64, f64)>,
     A: Fn(f64, &Seen, &Seen) -> Option<(f64, f64)>,
 {
-    fn visit(&self, around: &[Seen], mut term: impl FnMut(f64, [(usize, Vec3); 2])) {
+    fn visit(&self, around: &[Seen], mut term: impl FnMut(f64, &[(usize, Vec3)])) {
         let near: Vec<(usize, &Seen, f64, f64)> = around
             .iter()
             .enumerate()
@@ -271,7 +329,7 @@ where
                 };
                 term(
                     angular * g_j * g_k * side,
-                    [
+                    &[
                         (*j, sub(along(first, second, angular * slope_j * g_k * side), by_side)),
                         (*k, add(along(second, first, angular * g_j * slope_k * side), by_side)),
                     ],
@@ -295,7 +353,7 @@ pub(crate) fn evaluate(
         visit_terms(function, cutoff, numbers, around, |value, derivatives| {
             values[f] += value;
             for (j, derivative) in derivatives {
-                gradients[f][j] = add(gradients[f][j], derivative);
+                gradients[f][*j] = add(gradients[f][*j], *derivative);
             }
         });
     }

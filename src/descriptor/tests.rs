@@ -181,14 +181,51 @@ fn power_spectra(highest: u32) -> Vec<SymmetryFunction> {
     list
 }
 
+/// Moment tensors of one element, of several and weighted, of shapes of two cutoffs, with every way to share out a total power.
+fn moment_tensors(highest: u32) -> Vec<SymmetryFunction> {
+    let gaussian = |eta, shift, cutoff| Gaussian { eta, shift, cutoff };
+    let shapes = [
+        gaussian(2.0, 2.2, 3.6),
+        gaussian(1.5, 2.8, 4.2),
+        gaussian(6.0, 1.7, 3.0),
+    ];
+    let one = Neighbours::Element(0);
+    let mut list = Vec::new();
+    for (index, neighbours) in [
+        [one; 3],
+        [one, Neighbours::Element(2), one],
+        [Neighbours::Element(1), Neighbours::Element(2), Neighbours::Weighted],
+        [Neighbours::Weighted; 3],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for jk in 0..=highest {
+            for jl in 0..=highest - jk {
+                let places = [index % 3, jk as usize % 3, jl as usize % 3];
+                list.push(SymmetryFunction::MomentTensor {
+                    neighbours,
+                    shapes: places.map(|place| shapes[place]),
+                    powers: [jk, jl, highest - jk - jl],
+                });
+            }
+        }
+    }
+    list
+}
+
 #[test]
 fn kernels_agree_with_plain_sums() {
+    for highest in [0, 1, 3, 4] {
+        assert_kernels_agree(&moment_tensors(highest), CutoffFunction::default(), 2);
+    }
     for highest in [0, 1, 2, 3, 5, 8] {
         assert_kernels_agree(&power_spectra(highest), CutoffFunction::default(), 6);
     }
     // Beside functions that share their moments.
     let mut both = power_spectra(3);
     both.extend(many_functions(4));
+    both.extend(moment_tensors(2));
     assert_kernels_agree(&both, CutoffFunction::default(), 6);
     for highest in [1, 2, 3, 4, 6] {
         assert_kernels_agree(&many_functions(highest), CutoffFunction::default(), 6);

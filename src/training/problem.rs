@@ -464,6 +464,7 @@ fn family(function: &SymmetryFunction) -> (usize, Option<Neighbours>, Option<Pai
         SymmetryFunction::CompactRadial { neighbours, .. } => (2, Some(*neighbours), None),
         SymmetryFunction::CompactAngular { pairs, .. } => (3, None, Some(*pairs)),
         SymmetryFunction::PowerSpectrum { pairs, .. } => (6, None, Some(*pairs)),
+        SymmetryFunction::MomentTensor { .. } => (7, None, None),
         SymmetryFunction::ChebyshevRadial { .. } => (4, None, None),
         SymmetryFunction::ChebyshevAngular { .. } => (5, None, None),
     }

@@ -44,7 +44,11 @@ pub(super) fn choose_descriptor(
     let build = |config: &DescriptorConfig| Descriptor::from_config(config, elements, &structures);
     let sample = sample(labelled);
     let known = sample.iter().filter(|frame| frame.labels.forces.is_some()).count();
-    let open = config.preset == Preset::Standard && (config.radial_cutoff.is_none() || config.angular_cutoff.is_none());
+    let ranged = matches!(
+        config.preset,
+        Preset::Standard | Preset::PowerSpectrum | Preset::MomentTensor
+    );
+    let open = ranged && (config.radial_cutoff.is_none() || config.angular_cutoff.is_none());
     if !open || known < FEWEST || training.force_weight == 0.0 {
         return build(config);
     }

@@ -9,7 +9,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::vector::fused;
-use super::{AtomCache, spectrum, triplets};
+use super::{AtomCache, spectrum, tensor, triplets};
 use crate::descriptor::plan::{AngularPlan, Contraction, LANES, Plan};
 use crate::linear::{Vec3, add, scale};
 
@@ -32,6 +32,9 @@ impl WithSimd for Jacobian<'_> {
             }
             for spectrum in &angular.spectra {
                 spectrum::jacobian::<S>(angular, spectrum, self.numbers, self.cache, self.gradients);
+            }
+            if !angular.tensors.is_empty() {
+                tensor::jacobian::<S>(angular, self.numbers, self.cache, self.gradients);
             }
         }
         if !self.plan.triplets.is_empty() {

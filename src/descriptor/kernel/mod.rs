@@ -11,6 +11,7 @@ mod moments;
 mod radial;
 mod rows;
 mod spectrum;
+mod tensor;
 mod triplets;
 mod vector;
 
@@ -73,6 +74,7 @@ impl WithSimd for Forward<'_> {
             moments::forward(simd, angular, numbers, cache);
             moments::contract::<S>(angular, cache, values);
             spectrum::contract::<S>(angular, cache, values);
+            tensor::contract::<S>(angular, cache, values);
         }
         if !plan.triplets.is_empty() {
             triplets::forward(simd, &plan.triplets, cutoff, numbers, cache, values);

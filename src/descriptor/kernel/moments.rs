@@ -8,8 +8,8 @@ use pulp::Simd;
 
 use super::AtomCache;
 use super::radial::{exponents, fade};
-use super::spectrum;
 use super::vector::{accumulate, accumulate_scaled, along_direction, exponentials, first, fused};
+use super::{spectrum, tensor};
 use crate::descriptor::plan::{AngularPlan, LANES};
 use crate::linear::{Vec3, add, dot, scale, sub};
 
@@ -190,6 +190,7 @@ fn moments_backward<S: Simd>(
         }
     }
     spectrum::backward(simd, angular, cache, slopes, &mut by_moment);
+    tensor::backward::<S>(angular, cache, slopes, &mut by_moment);
     if angular.weighted {
         let (elements, weighted) = by_moment.split_at_mut((sets - 1) * set_size);
         let (own, weighted_own) = by_own.split_at_mut((sets - 1) * channels);

@@ -2,6 +2,7 @@
 //! neighbours, which moments are summed, and how functions follow from the sums.
 
 mod spectrum;
+mod tensor;
 mod triplets;
 
 use super::function::{Gaussian, Neighbours, Pairs, SymmetryFunction};
@@ -9,6 +10,7 @@ use super::monomials::Monomials;
 pub(super) use spectrum::Spectrum;
 #[cfg(test)]
 pub(super) use spectrum::legendre;
+pub(super) use tensor::Tensors;
 pub(super) use triplets::{Angle, Factor, Group, Population, Product, TripletPlan};
 
 /// Radial shapes come in blocks of this many, so that they fill whole vector registers.
@@ -119,6 +121,7 @@ pub(super) struct AngularPlan {
     pub monomials: Monomials,
     pub contractions: Vec<Contraction>,
     pub spectra: Vec<Spectrum>,
+    pub tensors: Vec<Tensors>,
     /// Whether the weighted set is used.
     pub weighted: bool,
 }
@@ -201,6 +204,7 @@ fn by_moments(function: &SymmetryFunction) -> bool {
         | SymmetryFunction::CompactRadial { .. }
         | SymmetryFunction::CompactAngular { .. }
         | SymmetryFunction::PowerSpectrum { .. }
+        | SymmetryFunction::MomentTensor { .. }
         | SymmetryFunction::ChebyshevRadial { .. }
         | SymmetryFunction::ChebyshevAngular { .. } => false,
         SymmetryFunction::Angular {
@@ -230,12 +234,15 @@ fn plan_angles(
             }
         } else if !matches!(
             function,
-            SymmetryFunction::Radial { .. } | SymmetryFunction::PowerSpectrum { .. }
+            SymmetryFunction::Radial { .. }
+                | SymmetryFunction::PowerSpectrum { .. }
+                | SymmetryFunction::MomentTensor { .. }
         ) {
             plain.push(feature);
         }
     }
     degree = degree.max(spectrum::gather(functions, &mut shapes));
+    degree = degree.max(tensor::gather(functions, &mut shapes));
     if shapes.is_empty() {
         return (None, plain);
     }
@@ -288,20 +295,29 @@ fn plan_angles(
             }),
         }
     }
-    let spectra = spectrum::plan(functions, elements, &ladder, |gaussian| {
+    let monomials = Monomials::new(degree);
+    let place = |gaussian: &Gaussian| {
         let place = shapes.iter().position(|shape| shape == gaussian);
         places[place.expect("every shape was listed")]
-    });
+    };
+    let spectra = spectrum::plan(functions, elements, &ladder, place);
+    let tensors = tensor::plan(functions, elements, &monomials, place);
     let mut sets = contractions
         .iter()
         .map(|contraction| contraction.sets[0])
-        .chain(spectra.iter().map(|spectrum| spectrum.sets[0]));
+        .chain(spectra.iter().map(|spectrum| spectrum.sets[0]))
+        .chain(
+            tensors
+                .iter()
+                .flat_map(|tensors| tensors.places.iter().flatten().map(|place| place.set)),
+        );
     let weighted = sets.any(|set| set == elements);
     let plan = AngularPlan {
         ladder,
-        monomials: Monomials::new(degree),
+        monomials,
         contractions,
         spectra,
+        tensors,
         weighted,
     };
     (Some(plan), plain)

@@ -203,7 +203,7 @@ impl TripletPlan {
                 self.add_product(populations, third_side, shape, angle, (feature, 1.0));
             }
             // Always products of moments.
-            SymmetryFunction::PowerSpectrum { .. } => {}
+            SymmetryFunction::PowerSpectrum { .. } | SymmetryFunction::MomentTensor { .. } => {}
             SymmetryFunction::ChebyshevAngular {
                 weighting,
                 order,

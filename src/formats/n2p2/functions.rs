@@ -101,6 +101,9 @@ impl Listed {
             SymmetryFunction::PowerSpectrum { .. } => {
                 return Err("the power spectrum (preset = \"power-spectrum\")".to_owned());
             }
+            SymmetryFunction::MomentTensor { .. } => {
+                return Err("moment tensors (preset = \"moment-tensor\")".to_owned());
+            }
             SymmetryFunction::ChebyshevRadial { .. } | SymmetryFunction::ChebyshevAngular { .. } => {
                 return Err("the Chebyshev descriptor (preset = \"chebyshev\")".to_owned());
             }
@@ -171,6 +174,7 @@ impl Listed {
             }
             // There is no such line: they are refused when a list is made.
             SymmetryFunction::PowerSpectrum { .. }
+            | SymmetryFunction::MomentTensor { .. }
             | SymmetryFunction::ChebyshevRadial { .. }
             | SymmetryFunction::ChebyshevAngular { .. } => {}
         }
@@ -198,6 +202,7 @@ impl Listed {
                 *radial = widened(*radial);
             }
             SymmetryFunction::PowerSpectrum { shapes, .. } => *shapes = shapes.map(scaled),
+            SymmetryFunction::MomentTensor { shapes, .. } => *shapes = shapes.map(scaled),
             SymmetryFunction::ChebyshevRadial { cutoff, .. } | SymmetryFunction::ChebyshevAngular { cutoff, .. } => {
                 *cutoff *= length;
             }
