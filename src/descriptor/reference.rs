@@ -190,6 +190,8 @@ fn moment_tensor(
     around: &[Seen],
     mut term: impl FnMut(f64, &[(usize, Vec3)]),
 ) {
+    /// The pairs that the three cosines belong to.
+    const PAIRS: [(usize, usize); 3] = [(0, 1), (0, 2), (1, 2)];
     // Of each slot: the neighbours that count, with w·g and w·g′.
     let near: [Vec<(usize, f64, f64)>; 3] = std::array::from_fn(|slot| {
         let shape_of = |(j, seen): (usize, &Seen)| {
@@ -200,8 +202,6 @@ fn moment_tensor(
         };
         around.iter().enumerate().filter_map(shape_of).collect()
     });
-    /// The pairs that the three cosines belong to.
-    const PAIRS: [(usize, usize); 3] = [(0, 1), (0, 2), (1, 2)];
     for first in &near[0] {
         for second in &near[1] {
             for third in &near[2] {
