@@ -1,7 +1,7 @@
 //! Benches of the standard descriptor and of forces along a trajectory: 64 atoms of silicon, 72 of quartz-like silica density.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use slmc::descriptor::{Descriptor, DescriptorConfig};
+use slmc::descriptor::{Descriptor, DescriptorConfig, Preset};
 use slmc::potential::{NeuralPotential, Potential, Scaling, Workspace};
 use slmc::structure::{Cell, NeighbourList, Species, Structure};
 
@@ -64,8 +64,16 @@ fn rattled(structure: &Structure) -> Structure {
 }
 
 fn benches(criterion: &mut Criterion) {
-    for (name, structure) in [("silicon 64", silicon()), ("quartz 72", quartz())] {
-        let config = DescriptorConfig::default();
+    let presets = [("", Preset::Standard), (", moment-tensor", Preset::MomentTensor)];
+    for (name, structure, (kind, preset)) in [("silicon 64", silicon()), ("quartz 72", quartz())]
+        .into_iter()
+        .flat_map(|(name, structure)| presets.map(|preset| (name, structure.clone(), preset)))
+    {
+        let name = format!("{name}{kind}");
+        let config = DescriptorConfig {
+            preset,
+            ..DescriptorConfig::default()
+        };
         let descriptor = Descriptor::from_config(&config, &structure.elements(), &[&structure]).expect("standard");
         let list = NeighbourList::build(&structure, descriptor.cutoff());
         criterion.bench_function(&format!("features and derivatives, {name}"), |bencher| {
