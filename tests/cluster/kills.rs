@@ -177,9 +177,8 @@ fn a_driver_killed_while_it_compares_leaves_no_job_behind() {
         let set = format!("pool.workers={workers}");
         let mut child = place.start(&["run", text(&config), "--out", text(&run), "-q", "--set", &set]);
         wait_for("a comparison", || {
-            to_compare(&run)
-                .iter()
-                .any(|folder| folder.join("slurm.claim/job").exists())
+            // What Slurm opens when the job begins: it sleeps before it takes the right to compute.
+            to_compare(&run).iter().any(|folder| folder.join("slurm.log").exists())
         });
         child.kill().unwrap();
         child.wait().unwrap();
