@@ -194,17 +194,18 @@ fn a_network_alone_learns_energies_and_forces() {
 
 #[test]
 fn a_warm_start_is_not_worse_than_the_start_and_old_frames_are_not_needed_again() {
-    let all = frames(50, 0.25);
+    let all = frames(100, 0.25);
     let config = AdamwConfig {
-        epochs: 25,
+        epochs: 60,
         warm_epochs: 10,
         ..AdamwConfig::default()
     };
     let mut growing = trainer(network(&[6]), adamw(config.clone()));
-    let first = fit(&mut growing, &all[..40], None);
+    let first = fit(&mut growing, &all[..80], None);
+    assert!(first.report.networks.as_ref().unwrap().kept, "{}", first.report);
     let second = fit(&mut growing, &all, Some(&first));
     let member = &second.report.networks.as_ref().unwrap().members[0];
-    assert!(member.warm && member.epochs <= 10);
+    assert!(member.warm && member.epochs <= 10, "{}", second.report);
     assert!(second.report.validation.energy_error_std < 1.2 * first.report.validation.energy_error_std);
     // A trainer that has never seen the first fit gives the same bits.
     let fresh = fit(&mut trainer(network(&[6]), adamw(config)), &all, Some(&first));

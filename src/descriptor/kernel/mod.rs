@@ -22,6 +22,7 @@ use super::environment::Seen;
 use super::plan::Plan;
 use crate::linear::Vec3;
 pub(super) use jacobian::jacobian;
+use vector::Lanes;
 
 /// What the forward pass of one atom leaves for the backward pass; reused from atom to atom.
 #[derive(Debug, Default)]
@@ -36,15 +37,15 @@ pub(crate) struct AtomCache {
     /// The neighbours (places in `around`) within reach of the angular functions.
     pub(super) near: Vec<u32>,
     /// Monomials of the directions to those: monomial by monomial, `near` padded to whole registers.
-    pub(super) monomials: Vec<f64>,
+    pub(super) monomials: Lanes,
     /// g and g′ of every angular shape, neighbour by neighbour.
-    pub(super) shapes: Vec<f64>,
-    pub(super) shape_slopes: Vec<f64>,
+    pub(super) shapes: Lanes,
+    pub(super) shape_slopes: Lanes,
     /// Moments: set by set, monomial by monomial, shape by shape.
-    pub(super) moments: Vec<f64>,
+    pub(super) moments: Lanes,
     /// Σ w²·g²: set by set, shape by shape.
-    own: Vec<f64>,
-    work: Vec<f64>,
+    own: Lanes,
+    work: Lanes,
     triplets: triplets::TripletCache,
 }
 

@@ -28,10 +28,8 @@ pub(super) fn forward<S: Simd>(_simd: S, angular: &AngularPlan, numbers: &[f64],
     }
     let near = cache.near.len();
     let stride = near.next_multiple_of(LANES);
-    cache.shapes.clear();
-    cache.shapes.resize(near * channels, 0.0);
-    cache.shape_slopes.clear();
-    cache.shape_slopes.resize(near * channels, 0.0);
+    cache.shapes.clear_to(near * channels);
+    cache.shape_slopes.clear_to(near * channels);
     for (j, shapes) in cache.near.iter().zip(cache.shapes.chunks_exact_mut(channels)) {
         exponents(&angular.ladder, cache.around[*j as usize].distance, shapes);
     }
@@ -52,8 +50,7 @@ pub(super) fn forward<S: Simd>(_simd: S, angular: &AngularPlan, numbers: &[f64],
         );
     }
     // Monomials of the directions; those of degree 0 and 1 directly, the others from their parents.
-    cache.monomials.clear();
-    cache.monomials.resize(count * stride, 0.0);
+    cache.monomials.clear_to(count * stride);
     for (place, j) in cache.near.iter().enumerate() {
         let direction = cache.around[*j as usize].direction;
         cache.monomials[place] = 1.0;
@@ -71,10 +68,8 @@ pub(super) fn forward<S: Simd>(_simd: S, angular: &AngularPlan, numbers: &[f64],
             *out = a * b;
         }
     }
-    cache.moments.clear();
-    cache.moments.resize(sets * count * channels, 0.0);
-    cache.own.clear();
-    cache.own.resize(sets * channels, 0.0);
+    cache.moments.clear_to(sets * count * channels);
+    cache.own.clear_to(sets * channels);
     for (place, j) in cache.near.iter().enumerate() {
         let element = cache.around[*j as usize].element;
         let shapes = &cache.shapes[place * channels..][..channels];
@@ -127,8 +122,7 @@ pub(super) fn contract<S: Simd>(angular: &AngularPlan, cache: &mut AtomCache, va
     for contraction in &angular.contractions {
         let left = &cache.moments[contraction.sets[0] * set_size..][..set_size];
         let right = &cache.moments[contraction.sets[1] * set_size..][..set_size];
-        work.clear();
-        work.resize((monomials.degree + 1) * channels, 0.0);
+        work.clear_to((monomials.degree + 1) * channels);
         for (p, out) in work.chunks_exact_mut(channels).enumerate() {
             for m in monomials.starts[p]..monomials.starts[p + 1] {
                 let factor = monomials.multinomials[m];

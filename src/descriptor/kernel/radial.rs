@@ -64,8 +64,7 @@ pub(super) fn evaluate_fades<S: Simd>(plan: &Plan, cutoff: &CutoffFunction, cach
 #[inline(always)]
 pub(super) fn forward<S: Simd>(plan: &Plan, cache: &mut AtomCache, values: &mut [f64]) {
     let total: usize = cache.around.iter().map(|seen| plan.ladders[seen.element].len()).sum();
-    cache.work.clear();
-    cache.work.resize(total, 0.0);
+    cache.work.clear_to(total);
     cache.pair_slopes.clear();
     cache.pair_slopes.resize(total, 0.0);
     let mut at = 0;

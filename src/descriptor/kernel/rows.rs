@@ -7,7 +7,7 @@ use std::f64::consts::PI;
 
 use pulp::Simd;
 
-use super::vector::{exponentials, fused};
+use super::vector::{Lanes, exponentials, fused};
 use crate::descriptor::cutoff::{CutoffFunction, CutoffKind};
 use crate::descriptor::plan::{Angle, Factor};
 use crate::descriptor::window::{Core, Window};
@@ -286,8 +286,8 @@ fn exponential_window<S: Simd>(window: &Window, a: &[f64], values: &mut [f64], s
 #[derive(Debug, Default)]
 pub(super) struct Fade {
     radius: f64,
-    values: Vec<f64>,
-    slopes: Vec<f64>,
+    values: Lanes,
+    slopes: Lanes,
 }
 
 impl Fade {
@@ -309,10 +309,8 @@ impl Fade {
         }
         self.radius = radius;
         // Grown only: what lies beyond is not read.
-        if self.values.len() < r.len() {
-            self.values.resize(r.len(), 0.0);
-            self.slopes.resize(r.len(), 0.0);
-        }
+        self.values.reserve(r.len());
+        self.slopes.reserve(r.len());
         cutoff_row::<S>(
             cutoff,
             radius,
@@ -343,7 +341,7 @@ pub(super) fn factor_row<S: Simd>(
                 *value = -gaussian.eta * from_centre * from_centre;
             }
             exponentials::<S>(values);
-            let fades = fade.values.iter().zip(&fade.slopes);
+            let fades = fade.values.iter().zip(fade.slopes.iter());
             for (((r, value), slope), (fade, fade_slope)) in
                 r.iter().zip(values.iter_mut()).zip(slopes.iter_mut()).zip(fades)
             {
@@ -360,7 +358,7 @@ pub(super) fn factor_row<S: Simd>(
             }
             // The argument stays within the cutoff's factor of −1 to 1 wherever the fade is not zero.
             chebyshev_row(simd, *order, values, slopes);
-            let fades = fade.values.iter().zip(&fade.slopes);
+            let fades = fade.values.iter().zip(fade.slopes.iter());
             for ((value, slope), (fade, fade_slope)) in values.iter_mut().zip(slopes.iter_mut()).zip(fades) {
                 *slope = fused::<S>(*value, *fade_slope, scale * *slope * fade);
                 *value *= fade;

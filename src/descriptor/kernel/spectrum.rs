@@ -23,8 +23,7 @@ pub(super) fn contract<S: Simd>(angular: &AngularPlan, cache: &mut AtomCache, va
     for spectrum in &angular.spectra {
         let left = &cache.moments[spectrum.sets[0] * set_size..][..set_size];
         let right = &cache.moments[spectrum.sets[1] * set_size..][..set_size];
-        work.clear();
-        work.resize((monomials.degree + 1) * square, 0.0);
+        work.clear_to((monomials.degree + 1) * square);
         for (p, out) in work.chunks_exact_mut(square).enumerate() {
             for m in monomials.starts[p]..monomials.starts[p + 1] {
                 let factor = monomials.multinomials[m];

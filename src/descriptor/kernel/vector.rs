@@ -3,7 +3,52 @@
 // Everything must be inlined into the dispatched function, or it is not compiled for the machine's instructions.
 #![allow(clippy::inline_always)]
 
+use std::ops::{Deref, DerefMut};
+
+use aligned_vec::AVec;
 use pulp::Simd;
+
+/// The bytes of a cache line, and of the widest register.
+const LINE: usize = 64;
+
+/// A row of numbers that begins on a cache line, so that no register of it straddles two.
+#[derive(Debug)]
+pub(in crate::descriptor) struct Lanes(AVec<f64>);
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self(AVec::new(LINE))
+    }
+}
+
+impl Deref for Lanes {
+    type Target = [f64];
+
+    fn deref(&self) -> &[f64] {
+        &self.0
+    }
+}
+
+impl DerefMut for Lanes {
+    fn deref_mut(&mut self) -> &mut [f64] {
+        &mut self.0
+    }
+}
+
+impl Lanes {
+    /// Makes it at least so long; what it holds there is unspecified.
+    pub fn reserve(&mut self, length: usize) {
+        if self.len() < length {
+            self.0.resize(length, 0.0);
+        }
+    }
+
+    /// Makes it so many zeros.
+    pub fn clear_to(&mut self, length: usize) {
+        self.0.clear();
+        self.0.resize(length, 0.0);
+    }
+}
 
 /// a·b + c, in one rounding where the machine has the instruction.
 #[inline(always)]

@@ -15,7 +15,7 @@ use pulp::Simd;
 
 use super::AtomCache;
 use super::rows::Fade;
-use super::vector::fused;
+use super::vector::{Lanes, fused};
 use crate::descriptor::cutoff::CutoffFunction;
 use crate::descriptor::plan::{LANES, TripletPlan};
 use crate::linear::{Vec3, add, scale};
@@ -36,26 +36,19 @@ pub(super) struct TripletCache {
 /// Numbers that live as long as a batch.
 #[derive(Debug, Default)]
 struct Work {
-    distances: Vec<f64>,
+    distances: Lanes,
     /// Products of the shapes of both neighbours and the third side's: channel by channel.
-    radials: Vec<f64>,
+    radials: Lanes,
     /// Factors of the angle, and their slopes: angle by angle.
-    angles: Vec<f64>,
-    angle_slopes: Vec<f64>,
+    angles: Lanes,
+    angle_slopes: Lanes,
     /// Sums of factors of the angle, weighted by dE/dG, and of their slopes: channel by channel.
-    weights: Vec<f64>,
-    weight_slopes: Vec<f64>,
+    weights: Lanes,
+    weight_slopes: Lanes,
     /// One register per product.
-    sums: Vec<f64>,
+    sums: Lanes,
     pull: Pull,
     tally: Tally,
-}
-
-/// Makes a buffer at least so long; what it holds is unspecified.
-fn reserve(buffer: &mut Vec<f64>, length: usize) {
-    if buffer.len() < length {
-        buffer.resize(length, 0.0);
-    }
 }
 
 /// Values of the plan's functions.
@@ -87,8 +80,7 @@ pub(super) fn forward<S: Simd>(
             .map(|channel| plan.shapes[channel.shape].factor.reach());
         pairs.list::<S>(group, near, reach.fold(0.0, f64::max));
         let products: usize = group.channels.iter().map(|channel| channel.products.len()).sum();
-        work.sums.clear();
-        work.sums.resize(products * LANES, 0.0);
+        work.sums.clear_to(products * LANES);
         let mut row = 0;
         while row < pairs.rows.len() {
             let rows = pairs.batch(row);
@@ -99,7 +91,7 @@ pub(super) fn forward<S: Simd>(
             }
             evaluate_angles(simd, group, &pairs.pairs(group, &lanes), lanes.len(), work);
             let count = lanes.len();
-            reserve(&mut work.radials, count);
+            work.radials.reserve(count);
             let mut sums = &mut work.sums[..];
             for (index, channel) in group.channels.iter().enumerate() {
                 multiply_shapes(
@@ -149,8 +141,8 @@ pub(super) fn backward<S: Simd>(
             let lanes = pairs.pairs_of(&rows);
             let count = lanes.len();
             evaluate_angles(simd, group, &pairs.pairs(group, &lanes), count, work);
-            reserve(&mut work.weights, group.channels.len() * count);
-            reserve(&mut work.weight_slopes, group.channels.len() * count);
+            work.weights.reserve(group.channels.len() * count);
+            work.weight_slopes.reserve(group.channels.len() * count);
             for (index, channel) in group.channels.iter().enumerate() {
                 let at = index * count..(index + 1) * count;
                 weigh_angles(

@@ -7,7 +7,7 @@ use std::ops::Range;
 use pulp::Simd;
 
 use super::super::rows::{Fade, factor_row};
-use super::reserve;
+use super::super::vector::Lanes;
 use crate::descriptor::cutoff::CutoffFunction;
 use crate::descriptor::environment::Seen;
 use crate::descriptor::plan::{LANES, Population, TripletPlan};
@@ -27,13 +27,13 @@ pub(super) struct Near {
     pub octants: Vec<usize>,
     /// The lanes of each element's neighbours, without the empty ones.
     pub elements: Vec<Range<usize>>,
-    pub displacement: [Vec<f64>; 3],
-    pub direction: [Vec<f64>; 3],
-    pub distance: Vec<f64>,
-    pub inverse: Vec<f64>,
+    pub displacement: [Lanes; 3],
+    pub direction: [Lanes; 3],
+    pub distance: Lanes,
+    pub inverse: Lanes,
     /// Shape by shape.
-    pub shapes: Vec<f64>,
-    pub slopes: Vec<f64>,
+    pub shapes: Lanes,
+    pub slopes: Lanes,
 }
 
 impl Near {
@@ -91,7 +91,7 @@ impl Near {
             (&mut self.inverse, 1.0 / far),
         ];
         for (row, rest) in at_rest {
-            reserve(row, lanes);
+            row.reserve(lanes);
             row[..lanes].fill(rest);
         }
         for (lane, place) in self.places.iter().enumerate() {
@@ -117,8 +117,8 @@ impl Near {
         fade: &mut Fade,
     ) {
         let lanes = self.lanes;
-        reserve(&mut self.shapes, plan.shapes.len() * lanes);
-        reserve(&mut self.slopes, plan.shapes.len() * lanes);
+        self.shapes.reserve(plan.shapes.len() * lanes);
+        self.slopes.reserve(plan.shapes.len() * lanes);
         fade.forget();
         let rows = self
             .shapes

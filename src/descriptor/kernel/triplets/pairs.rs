@@ -7,9 +7,8 @@ use std::ops::Range;
 use pulp::Simd;
 
 use super::super::rows::{Fade, Pairs, angle, factor_row, inverse_root};
-use super::super::vector::fused;
+use super::super::vector::{Lanes, fused};
 use super::near::Near;
-use super::reserve;
 use crate::descriptor::cutoff::CutoffFunction;
 use crate::descriptor::plan::{Group, LANES, TripletPlan};
 
@@ -22,14 +21,14 @@ pub(super) struct GroupCache {
     pub rows: Vec<Row>,
     /// How many pairs there are, empty ones included; the rows below may be longer.
     pub length: usize,
-    pub cosines: Vec<f64>,
+    pub cosines: Lanes,
     /// r_jk², then 1/r_jk.
-    pub sides: Vec<f64>,
+    pub sides: Lanes,
     /// The third side's factor and slope: channel by channel.
-    pub thirds: Vec<f64>,
-    pub third_slopes: Vec<f64>,
-    pub thetas: Vec<f64>,
-    pub inverse_sines: Vec<f64>,
+    pub thirds: Lanes,
+    pub third_slopes: Lanes,
+    pub thetas: Lanes,
+    pub inverse_sines: Lanes,
 }
 
 /// A neighbour j and others in a row that it is paired with.
@@ -85,10 +84,10 @@ impl GroupCache {
                 start: self.length,
                 count,
             };
-            reserve(&mut self.cosines, self.length + count);
+            self.cosines.reserve(self.length + count);
             cosines::<S>(near, &row, &mut self.cosines[row.pairs()]);
             if group.third_side {
-                reserve(&mut self.sides, self.length + count);
+                self.sides.reserve(self.length + count);
                 squared_sides::<S>(near, &row, &mut self.sides[row.pairs()]);
                 self.keep_near(row, reach * reach);
             } else {
@@ -100,8 +99,8 @@ impl GroupCache {
             self.measure_angles::<S>(near);
         }
         let length = if group.third_side { self.length } else { 0 };
-        reserve(&mut self.thirds, group.channels.len() * length);
-        reserve(&mut self.third_slopes, group.channels.len() * length);
+        self.thirds.reserve(group.channels.len() * length);
+        self.third_slopes.reserve(group.channels.len() * length);
     }
 
     /// Keeps the chunks of a row of which at least one square is below the limit, as rows of neighbouring chunks.
@@ -144,8 +143,8 @@ impl GroupCache {
     /// θ and 1/sin θ of every pair, the sine from the cross product, which keeps its digits near 0° and 180°.
     #[inline(always)]
     fn measure_angles<S: Simd>(&mut self, near: &Near) {
-        reserve(&mut self.thetas, self.length);
-        reserve(&mut self.inverse_sines, self.length);
+        self.thetas.reserve(self.length);
+        self.inverse_sines.reserve(self.length);
         let [ux, uy, uz] = &near.direction;
         for row in &self.rows {
             let j = row.lane;
@@ -192,10 +191,10 @@ impl GroupCache {
         plan: &TripletPlan,
         cutoff: &CutoffFunction,
         lanes: &Range<usize>,
-        (fade, distances): (&mut Fade, &mut Vec<f64>),
+        (fade, distances): (&mut Fade, &mut Lanes),
     ) {
         let total = self.length;
-        reserve(distances, lanes.len());
+        distances.reserve(lanes.len());
         let distances = &mut distances[..lanes.len()];
         for (side, distance) in self.sides[lanes.clone()].iter_mut().zip(distances.iter_mut()) {
             let square = if *side > 1e-12 { *side } else { 1e-12 };

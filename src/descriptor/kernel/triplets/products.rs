@@ -7,16 +7,16 @@ use std::ops::Range;
 use pulp::Simd;
 
 use super::super::rows::{Pairs, angle_row};
+use super::Work;
 use super::near::Near;
 use super::pairs::GroupCache;
-use super::{Work, reserve};
 use crate::descriptor::plan::{Group, LANES, Product};
 
 /// All factors of the angle for a batch of pairs.
 #[inline(always)]
 pub(super) fn evaluate_angles<S: Simd>(simd: S, group: &Group, pairs: &Pairs, count: usize, work: &mut Work) {
-    reserve(&mut work.angles, group.angles.len() * count);
-    reserve(&mut work.angle_slopes, group.angles.len() * count);
+    work.angles.reserve(group.angles.len() * count);
+    work.angle_slopes.reserve(group.angles.len() * count);
     let rows = work
         .angles
         .chunks_exact_mut(count)

@@ -6,24 +6,23 @@ use std::ops::Range;
 
 use pulp::Simd;
 
+use super::super::vector::Lanes;
 use super::near::{NOBODY, Near};
 use super::pairs::{GroupCache, Row};
-use super::reserve;
 use crate::descriptor::plan::Group;
 use crate::linear::{Vec3, add, scale};
 
 /// dE/dr as it is gathered: along each neighbour's direction, and the rest; lane by lane.
 #[derive(Debug, Default)]
 pub(super) struct Pull {
-    pub along: Vec<f64>,
-    pub free: [Vec<f64>; 3],
+    pub along: Lanes,
+    pub free: [Lanes; 3],
 }
 
 impl Pull {
     pub fn clear(&mut self, lanes: usize) {
         for row in std::iter::once(&mut self.along).chain(&mut self.free) {
-            row.clear();
-            row.resize(lanes, 0.0);
+            row.clear_to(lanes);
         }
     }
 
@@ -31,7 +30,7 @@ impl Pull {
     pub fn add_to(&self, near: &Near, mut gradient: impl FnMut(usize, Vec3)) {
         for (lane, place) in near.places.iter().enumerate() {
             if *place != NOBODY {
-                let at = |rows: &[Vec<f64>; 3]| -> Vec3 { std::array::from_fn(|k| rows[k][lane]) };
+                let at = |rows: &[Lanes; 3]| -> Vec3 { std::array::from_fn(|k| rows[k][lane]) };
                 let pull = add(scale(self.along[lane], at(&near.direction)), at(&self.free));
                 gradient(*place as usize, pull);
             }
@@ -42,9 +41,9 @@ impl Pull {
 /// What the channels add up for a row of pairs before it is turned into derivatives: those with respect to r_k, cos θ and r_jk.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    pub along: Vec<f64>,
-    pub turn: Vec<f64>,
-    pub stretch: Vec<f64>,
+    pub along: Lanes,
+    pub turn: Lanes,
+    pub stretch: Lanes,
 }
 
 /// From the derivatives of the weighted angles to those with respect to displacements, for a batch of rows.
@@ -79,9 +78,9 @@ fn spread_rows<S: Simd, const THIRD: bool>(
 ) {
     let batch = pairs.pairs_of(&rows);
     for row in &pairs.rows[rows] {
-        reserve(&mut tally.along, row.count);
-        reserve(&mut tally.turn, row.count);
-        reserve(&mut tally.stretch, row.count);
+        tally.along.reserve(row.count);
+        tally.turn.reserve(row.count);
+        tally.stretch.reserve(row.count);
         let mut by_shape = simd.splat_f64s(0.0);
         for (place, index) in channels.clone().enumerate() {
             let shape = group.channels[index].shape;
