@@ -2,10 +2,13 @@
 
 mod load;
 mod neural;
+mod scaling;
+mod scratch;
 mod swirl;
 
 pub use load::{LoadError, load};
-pub use neural::{FeatureRange, Member, NeuralError, NeuralPotential, Scaling, Spread};
+pub use neural::{Member, NeuralError, NeuralPotential, Spread};
+pub use scaling::{FeatureRange, Scaling};
 pub use swirl::Swirl;
 
 use crate::linear::{Mat3, Vec3};
@@ -39,7 +42,7 @@ impl Labels {
 pub struct Workspace {
     neighbours: Option<VerletList>,
     /// What a neural potential reuses from atom to atom.
-    pool: neural::Pool,
+    pool: scratch::Pool,
 }
 
 impl Workspace {
@@ -62,7 +65,7 @@ impl Workspace {
     }
 
     /// [`Workspace::verlet`] and the scratch space beside it.
-    fn parts(&mut self, cutoff: f64) -> (&mut VerletList, &neural::Pool) {
+    fn parts(&mut self, cutoff: f64) -> (&mut VerletList, &scratch::Pool) {
         if self.neighbours.as_ref().is_some_and(|list| list.cutoff() != cutoff) {
             self.neighbours = None;
         }

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Labels, Potential, Workspace};
+use super::scratch::{Pool, Scratch};
+use super::{FeatureRange, Labels, Potential, Scaling, Workspace};
 use crate::descriptor::{AtomCache, Descriptor};
 use crate::linear::{Vec3, ZERO3, add, scale};
 use crate::network::Network;
@@ -53,73 +53,6 @@ pub enum NeuralError {
         /// Where and why.
         source: serde_json::Error,
     },
-}
-
-/// Shift and factor of each symmetry function of an element: x = (G − shift)·factor.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scaling {
-    /// What is subtracted, F entries.
-    pub shift: Vec<f64>,
-    /// What the difference is multiplied by, F entries.
-    pub factor: Vec<f64>,
-}
-
-impl Scaling {
-    /// x = G for `count` functions.
-    pub fn identity(count: usize) -> Self {
-        Self {
-            shift: vec![0.0; count],
-            factor: vec![1.0; count],
-        }
-    }
-
-    /// Scales G in place.
-    pub fn apply(&self, values: &mut [f64]) {
-        for ((value, shift), factor) in values.iter_mut().zip(&self.shift).zip(&self.factor) {
-            *value = (*value - shift) * factor;
-        }
-    }
-}
-
-/// The smallest and the largest value of each symmetry function of an element in the training data.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FeatureRange {
-    /// F entries.
-    pub minimum: Vec<f64>,
-    /// F entries.
-    pub maximum: Vec<f64>,
-}
-
-impl FeatureRange {
-    /// The range of no data: it holds nothing.
-    pub fn empty(count: usize) -> Self {
-        Self {
-            minimum: vec![f64::MAX; count],
-            maximum: vec![f64::MIN; count],
-        }
-    }
-
-    /// Widens the range to hold an atom's functions (F entries).
-    pub fn include<'a>(&mut self, values: impl IntoIterator<Item = &'a f64>) {
-        for ((minimum, maximum), value) in self.minimum.iter_mut().zip(&mut self.maximum).zip(values) {
-            *minimum = minimum.min(*value);
-            *maximum = maximum.max(*value);
-        }
-    }
-
-    /// Whether an atom's functions (F entries) lie within the range. Rounding of the ends is forgiven.
-    pub fn holds(&self, values: &[f64]) -> bool {
-        let ends = self.minimum.iter().zip(&self.maximum);
-        ends.zip(values).all(|((minimum, maximum), value)| {
-            if minimum > maximum {
-                return false;
-            }
-            let slack = 1e-9 * (maximum - minimum).abs().max(1e-6 * maximum.abs());
-            *value >= minimum - slack && *value <= maximum + slack
-        })
-    }
 }
 
 /// One member of a committee: a network per element, or none for an element that needs no correction.
@@ -168,33 +101,6 @@ struct Block {
     energy: f64,
     pushes: Vec<(u32, Vec3)>,
     virial: [Vec3; 3],
-}
-
-/// What one thread reuses from block to block.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    caches: Vec<AtomCache>,
-    gradients: Vec<Vec3>,
-    network: Vec<f64>,
-}
-
-/// Scratch space for as many threads as work at once.
-#[derive(Debug, Default)]
-pub(super) struct Pool(Mutex<Vec<Scratch>>);
-
-impl Pool {
-    fn take(&self) -> Scratch {
-        self.lock().pop().unwrap_or_default()
-    }
-
-    fn give(&self, scratch: Scratch) {
-        self.lock().push(scratch);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Scratch>> {
-        // Whatever a thread that panicked left is scratch all the same.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A learnt potential. Its parts are public for training to fill; [`NeuralPotential::new`] checks that they fit.

@@ -12,7 +12,7 @@ use super::LabelledStructure;
 use super::frame::Frame;
 use super::jacobian::Jacobians;
 use super::report::Predicted;
-use super::ridge::Targets;
+use super::targets::Targets;
 use crate::descriptor::Descriptor;
 use crate::network::Tape;
 use crate::potential::Member;
@@ -371,7 +371,7 @@ mod tests {
             .map(|w| w + generator.random::<f64>() - 0.5)
             .collect();
         set_parameters(&mut member, &start);
-        let targets = crate::training::problem::labels(&frames);
+        let targets = crate::training::targets::labels(&frames);
         for (energy, force, virial) in [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.7, 1.3, 0.4)] {
             let weights = Weights { energy, force, virial };
             let loss = |parameters: &[f64]| {

@@ -14,6 +14,8 @@ mod ranges;
 mod reaches;
 mod report;
 mod ridge;
+mod scaling;
+mod targets;
 mod trainer;
 mod whitening;
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::adamw::{Adamw, cosine_schedule};
 use super::kalman::Kalman;
 use super::loss::{Adjoints, Data, Weights, parameter_count, parameters, set_parameters};
-use super::ridge::Targets;
+use super::targets::Targets;
 use super::whitening::Coordinates;
 use super::{AdamwConfig, KalmanConfig, OptimiserConfig};
 use crate::network::{Network, NetworkConfig, NetworkError};

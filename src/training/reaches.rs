@@ -5,8 +5,9 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::frame::{Frame, offsets};
-use super::problem::{Problem, labels};
+use super::problem::Problem;
 use super::ridge::Gram;
+use super::targets::labels;
 use super::trainer::Cache;
 use super::{LabelledStructure, TrainingConfig};
 use crate::descriptor::{

@@ -13,6 +13,7 @@ use super::algebra::{
     add_gram, add_transposed_product, minimum_norm, product, quadratic_form, range, solve_regularised,
 };
 use super::frame::Frame;
+use super::targets::Targets;
 
 /// AᵀA of the force rows and of the virial rows (each divided by √N) of one fold, in unscaled descriptors; lower
 /// triangles. Grows frame by frame, so that old frames are never visited again.
@@ -36,16 +37,6 @@ impl Gram {
         add_gram(&mut self.forces, &frame.force_rows, 1.0);
         add_gram(&mut self.virials, &frame.virial_rows, 1.0 / frame.atoms as f64);
     }
-}
-
-/// What the linear path is fitted to: the labels, less what the networks already explain.
-pub(super) struct Targets {
-    /// One per frame, eV.
-    pub energies: Vec<f64>,
-    /// 3N per frame, or none.
-    pub forces: Vec<Vec<f64>>,
-    /// Six per frame, or none.
-    pub virials: Vec<Vec<f64>>,
 }
 
 /// Weights and regularisation of one fit.

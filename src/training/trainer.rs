@@ -6,10 +6,11 @@ use rayon::prelude::*;
 
 use super::frame::{Frame, offsets};
 use super::jacobian::Jacobians;
-use super::problem::{Problem, labels, less, solve};
+use super::problem::{Problem, solve};
 use super::reaches::choose_descriptor;
 use super::report::Predicted;
 use super::ridge::Gram;
+use super::targets::{labels, less};
 use super::{Fit, FitReport, LabelledStructure, Progress, Stage, TrainingConfig, TrainingError};
 use crate::descriptor::{Descriptor, DescriptorConfig};
 use crate::network::NetworkConfig;

@@ -2,6 +2,7 @@
 //! third upwards, for clients that read only the upper triangle of the cell matrix.
 
 use crate::linear::{Mat3, Vec3, cross, dot, norm, row_times, scale, sub, transpose};
+use crate::structure::Cell;
 
 /// A rotation from the user's frame to the client's and the lattice in both.
 ///
@@ -91,10 +92,23 @@ pub(super) fn averaged(matrix: &Mat3) -> Mat3 {
     out
 }
 
+/// A point moved by lattice vectors into the cell about the origin. LAMMPS brings an atom back by one period at most, and
+/// goes on with a wrong position where more are needed.
+pub(super) fn wrapped(cell: &Cell, point: Vec3) -> Vec3 {
+    let fractional = cell.fractional(point);
+    let mut shift = [0.0; 3];
+    for (axis, periodic) in cell.periodic().into_iter().enumerate() {
+        if periodic {
+            shift[axis] = fractional[axis].round();
+        }
+    }
+    sub(point, cell.cartesian(shift))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linear::{determinant, product};
+    use crate::linear::{add, determinant, product};
     use proptest::prelude::*;
 
     fn close(a: &Mat3, b: &Mat3, tolerance: f64) -> bool {
@@ -153,5 +167,21 @@ mod tests {
             let unit = product(&frame.axes, &transpose(&frame.axes));
             prop_assert!(close(&unit, &Frame::same(&vectors).axes, 1e-12));
         }
+    }
+
+    #[test]
+    fn wrapping_moves_by_lattice_vectors_and_leaves_what_is_near_alone() {
+        let cell = Cell::new(
+            [[5.0, 0.0, 0.0], [1.0, 6.0, 0.0], [-2.0, 1.0, 7.0]],
+            [true, true, false],
+        )
+        .unwrap();
+        let near = [1.0, -2.0, 20.0];
+        let inside = wrapped(&cell, near);
+        assert_eq!(wrapped(&cell, inside), inside);
+        let far = add(inside, cell.cartesian([3.0, -2.0, 0.0]));
+        let back = wrapped(&cell, far);
+        assert!(norm(sub(back, inside)) < 1e-12);
+        assert_eq!(back[2], 20.0);
     }
 }

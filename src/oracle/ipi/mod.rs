@@ -11,6 +11,7 @@ mod frame;
 mod generic;
 mod lammps;
 mod lammps_data;
+mod launch;
 mod protocol;
 pub(in crate::oracle) mod pw_input;
 pub(in crate::oracle) mod recipe;

@@ -3,62 +3,60 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::frame::{self, Frame};
-use super::protocol::{
-    self, Answer, Connection, Deadline, ProtocolError, Status, encode_init, encode_positions, header,
-};
+use super::protocol::{Answer, Connection, Deadline, ProtocolError, Status, encode_init, encode_positions};
 use super::recipe::Recipe;
 use super::socket::Listener;
 use super::watch::{LogWatch, Verdict};
 use super::{Settings, fatal};
-use crate::linear::{Vec3, scale, sub};
+use crate::linear::scale;
 use crate::oracle::memory::largest;
-use crate::oracle::process::{ProcessError, ProcessGroup};
+use crate::oracle::process::ProcessGroup;
 use crate::oracle::{Fingerprint, JobDir, Labels, Note, Oracle, OracleError};
-use crate::structure::{Cell, Structure};
+use crate::structure::Structure;
 
 /// How long a client may take to leave after EXIT before its process group is ended.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// A connected client.
 #[derive(Debug)]
-struct Client {
-    connection: Connection,
-    launched: Option<Launched>,
-    structure: Structure,
+pub(super) struct Client {
+    pub connection: Connection,
+    pub launched: Option<Launched>,
+    pub structure: Structure,
 }
 
 /// The client's process, where slmc launched it.
 #[derive(Debug)]
-struct Launched {
-    process: ProcessGroup,
-    folder: PathBuf,
-    log: LogWatch,
+pub(super) struct Launched {
+    pub process: ProcessGroup,
+    pub folder: PathBuf,
+    pub log: LogWatch,
 }
 
 /// An oracle behind an i-PI socket. Dropping it sends EXIT, waits briefly and ends the client's process group.
 pub struct IpiOracle {
-    settings: Settings,
-    recipe: Box<dyn Recipe>,
-    worker_dir: PathBuf,
-    client: Option<Client>,
+    pub(super) settings: Settings,
+    pub(super) recipe: Box<dyn Recipe>,
+    pub(super) worker_dir: PathBuf,
+    pub(super) client: Option<Client>,
     /// The listener that stays open where slmc waits for clients it did not launch; workers at one address share it.
-    standing: Option<Arc<Listener>>,
-    launches: usize,
-    chain: usize,
+    pub(super) standing: Option<Arc<Listener>>,
+    pub(super) launches: usize,
+    pub(super) chain: usize,
     /// Launches in a row that ended before the client called, while none ever had.
-    failed_starts: usize,
-    fingerprint: Fingerprint,
+    pub(super) failed_starts: usize,
+    pub(super) fingerprint: Fingerprint,
     /// The rung of the ladder of repairs that the next client is launched with.
-    repair: usize,
+    pub(super) repair: usize,
     /// Whether the running client has answered before.
-    answered: bool,
+    pub(super) answered: bool,
     /// Whether the last label came from such a client.
-    was_warm: bool,
-    notes: Vec<Note>,
+    pub(super) was_warm: bool,
+    pub(super) notes: Vec<Note>,
     /// The largest memory of one process of the client, bytes.
-    memory: Option<u64>,
+    pub(super) memory: Option<u64>,
 }
 
 impl std::fmt::Debug for IpiOracle {
@@ -131,184 +129,11 @@ impl IpiOracle {
         Some(launched.process.id())
     }
 
-    fn transient(&self, reason: impl Into<String>) -> OracleError {
+    pub(super) fn transient(&self, reason: impl Into<String>) -> OracleError {
         OracleError::Transient {
             oracle: self.settings.name.to_owned(),
             reason: reason.into(),
         }
-    }
-
-    fn listener(&self) -> std::io::Result<Listener> {
-        let Settings { socket, tcp, .. } = &self.settings;
-        match (tcp.as_str(), socket.as_str()) {
-            ("", "") => Listener::fresh(),
-            ("", name) => Listener::named(name),
-            (address, _) => Listener::tcp(address),
-        }
-    }
-
-    /// A listener for the one client that is about to be launched.
-    fn listen(&self) -> Result<Listener, OracleError> {
-        self.listener().map_err(|error| self.cannot_listen(&error))
-    }
-
-    /// The listener for clients that somebody else starts: one for all workers, where its address is not a fresh one.
-    fn wait_for_clients(&self) -> Result<Arc<Listener>, OracleError> {
-        let Settings { socket, tcp, .. } = &self.settings;
-        let fresh = (tcp.is_empty() && socket.is_empty()) || tcp.ends_with(":0");
-        let listener = if fresh {
-            self.listener().map(Arc::new)
-        } else {
-            Listener::shared(&format!("{tcp} {socket}"), || self.listener())
-        };
-        listener.map_err(|error| self.cannot_listen(&error))
-    }
-
-    fn cannot_listen(&self, error: &std::io::Error) -> OracleError {
-        let Settings { socket, tcp, .. } = &self.settings;
-        OracleError::Fatal {
-            oracle: self.settings.name.to_owned(),
-            reason: match (tcp.as_str(), socket.as_str()) {
-                ("", name) => format!(
-                    "cannot open the socket /tmp/ipi_{name}: {error}; if another slmc or worker holds it, leave `socket` empty"
-                ),
-                (address, _) => format!("cannot listen on {address}: {error}; port 0 takes a free one"),
-            },
-        }
-    }
-
-    /// A folder for one launch that nobody has used.
-    fn fresh_folder(&mut self) -> Result<PathBuf, OracleError> {
-        let fail = |error: std::io::Error, path: &Path| OracleError::Fatal {
-            oracle: self.settings.name.to_owned(),
-            reason: format!("cannot make the folder {}: {error}", path.display()),
-        };
-        let worker_dir = std::path::absolute(&self.worker_dir).map_err(|e| fail(e, &self.worker_dir))?;
-        std::fs::create_dir_all(&worker_dir).map_err(|e| fail(e, &worker_dir))?;
-        loop {
-            let folder = worker_dir.join(format!("launch-{:03}", self.launches));
-            self.launches += 1;
-            match std::fs::create_dir(&folder) {
-                Ok(()) => return Ok(folder),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(fail(error, &folder)),
-            }
-        }
-    }
-
-    /// Launches a client for a structure and waits for its call, or waits for somebody else's.
-    fn start(&mut self, structure: &Structure) -> Result<Client, OracleError> {
-        if let Some(listener) = &self.standing {
-            let stream = self.await_call(listener, None)?;
-            return Ok(Client {
-                connection: Connection::new(stream),
-                launched: None,
-                structure: structure.clone(),
-            });
-        }
-        let folder = self.fresh_folder()?;
-        let listener = self.listen()?;
-        let name = self.settings.name;
-        let words = self
-            .recipe
-            .prepare(structure, &folder, &listener, self.repair)
-            .map_err(|e| fatal(name, &e))?;
-        let process = ProcessGroup::start(&words, &folder, &self.settings.environment).map_err(|e: ProcessError| {
-            if e.is_permanent() {
-                fatal(name, &e)
-            } else {
-                self.transient(e.to_string())
-            }
-        })?;
-        let called = self.await_call(&listener, Some(&process));
-        let mut launched = Launched {
-            log: LogWatch::new(
-                process.stdout(),
-                &self.settings.unconverged_patterns,
-                &self.settings.converged_pattern,
-            ),
-            process,
-            folder,
-        };
-        match called {
-            Ok(stream) => {
-                self.failed_starts = 0;
-                Ok(Client {
-                    connection: Connection::new(stream),
-                    launched: Some(launched),
-                    structure: structure.clone(),
-                })
-            }
-            Err(error) => {
-                let end = launched.process.stop(Duration::ZERO);
-                let tail = launched.process.tail();
-                self.recipe.clean(&launched.folder);
-                // 126 and 127 are what shells and launchers return for a program they cannot run.
-                let not_found = end.ends_with(": 127") || end.ends_with(": 126");
-                self.failed_starts += 1;
-                let reason = format!(
-                    "{} ({end}); its folder is {}{tail}",
-                    reason(&error),
-                    launched.folder.display()
-                );
-                if not_found || self.failed_starts >= 2 {
-                    return Err(OracleError::Fatal {
-                        oracle: name.to_owned(),
-                        reason,
-                    });
-                }
-                Err(self.transient(reason))
-            }
-        }
-    }
-
-    fn await_call(&self, listener: &Listener, process: Option<&ProcessGroup>) -> Result<protocol::Stream, OracleError> {
-        let start = Instant::now();
-        loop {
-            match listener.accept() {
-                Ok(Some(stream)) => return Ok(stream),
-                Ok(None) => {}
-                Err(error) => return Err(self.transient(format!("cannot accept a client: {error}"))),
-            }
-            if process.is_some_and(ProcessGroup::has_ended) {
-                return Err(self.transient("the client ended before it called"));
-            }
-            if start.elapsed() > self.settings.start_timeout {
-                return Err(self.transient(format!(
-                    "no client called at {} within {:.0?}",
-                    listener
-                        .path()
-                        .map_or_else(|| listener.name().to_owned(), |path| path.display().to_string()),
-                    self.settings.start_timeout
-                )));
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    /// Says goodbye to the client and ends its process group. Returns its exit status and last words, where slmc launched
-    /// it.
-    fn dismiss(&mut self, patience: Duration) -> String {
-        self.answered = false;
-        let Some(mut client) = self.client.take() else {
-            return String::new();
-        };
-        // A client that is gone cannot be told.
-        let _ = client
-            .connection
-            .send(&header("EXIT"), Deadline::after(Duration::from_millis(200)));
-        // Closing the socket moves a client that does not understand EXIT.
-        drop(client.connection);
-        let Some(mut launched) = client.launched else {
-            return String::new();
-        };
-        let end = launched.process.stop(patience);
-        self.recipe.clean(&launched.folder);
-        format!(
-            " ({end}); its folder is {}{}",
-            launched.folder.display(),
-            launched.process.tail()
-        )
     }
 
     /// One structure out, one answer back.
@@ -343,7 +168,7 @@ impl IpiOracle {
             .iter()
             .map(|p| {
                 if settings.wrap_positions {
-                    wrapped(&structure.cell, *p)
+                    frame::wrapped(&structure.cell, *p)
                 } else {
                     *p
                 }
@@ -441,21 +266,8 @@ impl IpiOracle {
     }
 }
 
-/// A point moved by lattice vectors into the cell about the origin. LAMMPS brings an atom back by one period at most, and
-/// goes on with a wrong position where more are needed.
-fn wrapped(cell: &Cell, point: Vec3) -> Vec3 {
-    let fractional = cell.fractional(point);
-    let mut shift = [0.0; 3];
-    for (axis, periodic) in cell.periodic().into_iter().enumerate() {
-        if periodic {
-            shift[axis] = fractional[axis].round();
-        }
-    }
-    sub(point, cell.cartesian(shift))
-}
-
 /// The reason alone, without the oracle's name.
-fn reason(error: &OracleError) -> &str {
+pub(super) fn reason(error: &OracleError) -> &str {
     match error {
         OracleError::Transient { reason, .. }
         | OracleError::Unphysical { reason, .. }
@@ -544,26 +356,5 @@ impl Oracle for IpiOracle {
 impl Drop for IpiOracle {
     fn drop(&mut self) {
         self.dismiss(FAREWELL);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wrapping_moves_by_lattice_vectors_and_leaves_what_is_near_alone() {
-        let cell = Cell::new(
-            [[5.0, 0.0, 0.0], [1.0, 6.0, 0.0], [-2.0, 1.0, 7.0]],
-            [true, true, false],
-        )
-        .unwrap();
-        let near = [1.0, -2.0, 20.0];
-        let inside = wrapped(&cell, near);
-        assert_eq!(wrapped(&cell, inside), inside);
-        let far = crate::linear::add(inside, cell.cartesian([3.0, -2.0, 0.0]));
-        let back = wrapped(&cell, far);
-        assert!(crate::linear::norm(sub(back, inside)) < 1e-12);
-        assert_eq!(back[2], 20.0);
     }
 }
