@@ -456,3 +456,18 @@ fn labels_of_another_oracle_are_no_bootstrap_data() {
         "{error}"
     );
 }
+
+#[test]
+fn a_recipe_whose_files_are_not_here_is_told_by_the_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("own");
+    expect(0, &["init", text(&own), "--oracle", "espresso"]);
+    let (input, config) = (own.join("oracles/espresso/pw.in"), own.join("slmc.toml"));
+    let recipe = std::fs::read_to_string(&input).unwrap();
+    std::fs::write(&input, recipe.replace(".UPF", ".nowhere")).unwrap();
+    let said = slmc(&["check", text(&config)]).current_dir(&own).output().unwrap();
+    let error = String::from_utf8_lossy(&said.stderr);
+    // The configuration itself is good: where it will run the files may well be there.
+    assert_eq!(said.status.code(), Some(0), "{error}");
+    assert!(error.contains("no folder holds the pseudopotentials"), "{error}");
+}

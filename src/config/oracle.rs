@@ -9,8 +9,8 @@ use crate::oracle::analytic::{AnalyticConfig, AnalyticOracle, build};
 use crate::oracle::command::{self, CommandConfig};
 use crate::oracle::electrons::{self, FermiDirac};
 use crate::oracle::ipi::{
-    AseConfig, Cp2kConfig, EspressoConfig, IpiConfig, LammpsConfig, Mode, open, open_ase, open_cp2k, open_espresso,
-    open_lammps,
+    self, AseConfig, Cp2kConfig, EspressoConfig, IpiConfig, LammpsConfig, Mode, open, open_ase, open_cp2k,
+    open_espresso, open_lammps,
 };
 use crate::oracle::pool::OpenOracle;
 use crate::oracle::recorded::{Recorded, RecordedConfig};
@@ -132,6 +132,18 @@ impl OracleChoice {
             );
         }
         Slurm::new(slurm, folder).map(Some)
+    }
+
+    /// Why the program cannot be started for a structure as things are here, as far as its recipe and its files tell.
+    pub fn recipe_problem(&self, structure: &Structure, folder: &Path) -> Option<String> {
+        let found = match self {
+            Self::Espresso(config) => ipi::examine_espresso(config, structure, folder),
+            Self::Lammps(config) => ipi::examine_lammps(config, structure, folder),
+            Self::Cp2k(config) => ipi::examine_cp2k(config, structure, folder),
+            Self::Ase(config) => ipi::examine_ase(config, structure, folder),
+            _ => return None,
+        };
+        found.err().map(|problem| problem.to_string())
     }
 
     /// The configuration section that holds this choice alone.

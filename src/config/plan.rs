@@ -91,6 +91,14 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         }
     }
 
+    // Whoever checks a run elsewhere than where it will be, without its potentials, has no mistake in it.
+    if let Some(problem) = choice.recipe_problem(first, around.folder) {
+        warnings.push(format!(
+            "oracle.{}: no label can be had as things are here: {problem}",
+            choice.name()
+        ));
+    }
+
     super::exchange::check_electrons(&config, &choice, around.folder, &mut check, &mut warnings);
     let cheaper = super::delayed::first_stage(&config, &choice, first, around.folder, &mut check, &mut warnings);
     if let Err(problem) = choice.batch_jobs(around.folder) {

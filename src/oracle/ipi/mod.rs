@@ -29,6 +29,7 @@ pub use config::{AseConfig, Cp2kConfig, EspressoConfig, IpiConfig, LammpsConfig,
 pub use cp2k::RECIPE as CP2K_RECIPE;
 pub use espresso::RECIPE as ESPRESSO_RECIPE;
 pub use lammps::RECIPE as LAMMPS_RECIPE;
+use recipe::Recipe;
 pub use recipe::RecipeError;
 pub use server::IpiOracle;
 
@@ -204,6 +205,31 @@ pub fn open_ase(
         keeps_memory: config.keeps_memory,
     };
     IpiOracle::new(settings, Box::new(recipe), first_frame, worker_dir, true)
+}
+
+/// What can be said of a client before it is launched: that its recipe is there, makes sense for a structure and finds its files.
+fn examine(recipe: Result<impl Recipe, RecipeError>, structure: &Structure) -> Result<(), RecipeError> {
+    recipe?.surface(structure).map(|_| ())
+}
+
+/// Examines the recipe of `pw.x` and looks for its pseudopotentials; arguments as for [`open`].
+pub fn examine_espresso(config: &EspressoConfig, first: &Structure, config_dir: &Path) -> Result<(), RecipeError> {
+    examine(espresso::EspressoRecipe::new(config, config_dir), first)
+}
+
+/// Examines the recipe of LAMMPS; arguments as for [`open`].
+pub fn examine_lammps(config: &LammpsConfig, first: &Structure, config_dir: &Path) -> Result<(), RecipeError> {
+    examine(lammps::LammpsRecipe::new(config, config_dir), first)
+}
+
+/// Examines the recipe of CP2K; arguments as for [`open`].
+pub fn examine_cp2k(config: &Cp2kConfig, first: &Structure, config_dir: &Path) -> Result<(), RecipeError> {
+    examine(cp2k::Cp2kRecipe::new(config, config_dir), first)
+}
+
+/// Examines the recipe of an ASE calculator; arguments as for [`open`].
+pub fn examine_ase(config: &AseConfig, first: &Structure, config_dir: &Path) -> Result<(), RecipeError> {
+    examine(ase::AseRecipe::new(config, config_dir), first)
 }
 
 pub(in crate::oracle) fn wait(duration: crate::units::Duration) -> Duration {
