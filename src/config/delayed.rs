@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::checker::{Checker, locate};
 use super::oracle::{OracleChoice, open_oracle, select_oracle};
+use super::oracle_check::{Purpose, check_oracle};
 use super::schema::{Config, KernelConfig, OracleConfig};
-use crate::oracle::analytic::build;
 use crate::run::plan::FirstStagePlan;
 use crate::structure::Structure;
 
@@ -89,24 +89,15 @@ pub(super) fn first_stage(
                 .to_owned(),
         );
     }
-    let key = format!("{ORACLE}.{}", choice.name());
-    if let OracleChoice::Analytic(analytic) = &choice
-        && let Err(error) = build(analytic, first)
-    {
-        check.complain(&key, error.to_string(), "see docs/config.md");
-    }
-    if let Err(problem) = choice.batch_jobs(folder) {
-        check.complain(&format!("{key}.slurm"), problem, "see docs/cluster.md");
-    }
-    if let OracleChoice::Vasp(vasp) = &choice {
-        let variable_cell = config.ensemble.npt.is_some();
-        let temperature = config.ensemble.temperature();
-        let kt = temperature.map_or(0.0, crate::units::Temperature::thermal_energy);
-        match crate::oracle::vasp::check(vasp, first, folder, variable_cell, kt) {
-            Ok(found) => warnings.extend(found),
-            Err(problem) => check.complain(&key, problem, "see docs/oracles/vasp.md"),
-        }
-    }
+    let temperature = config.ensemble.temperature();
+    let purpose = Purpose {
+        table: ORACLE,
+        first,
+        folder,
+        variable_cell: config.ensemble.npt.is_some(),
+        thermal_energy: temperature.map_or(0.0, crate::units::Temperature::thermal_energy),
+    };
+    check_oracle(&choice, &purpose, check, warnings);
     Some(choice)
 }
 

@@ -10,6 +10,7 @@ mod kernels;
 mod masses;
 mod numbers;
 mod oracle;
+mod oracle_check;
 mod parse;
 mod plan;
 mod schema;

@@ -11,11 +11,11 @@ use super::kernels::{groups, kernel};
 use super::masses::{check_masses, tuning_range};
 use super::numbers::{DEFAULT_JITTER, check_learning, check_numbers};
 use super::oracle::{OracleChoice, anchor_recipe, open_oracle, select_oracle};
+use super::oracle_check::{Purpose, check_oracle};
 use super::parse::Complaint;
 use super::schema::{Config, KernelConfig};
 use super::starts::read_starts;
 use crate::dynamics::Kinetics;
-use crate::oracle::analytic::build;
 use crate::oracle::cold::ColdCheck;
 use crate::potential::Potential;
 use crate::run::fitter::NetworkFitter;
@@ -73,39 +73,16 @@ pub fn build_plan(config: &Config, around: Surroundings<'_>) -> Result<(Plan, Co
         return Err(check.complaints);
     };
     let first = &starts[0];
-    if let OracleChoice::Analytic(analytic) = &choice
-        && let Err(error) = build(analytic, first)
-    {
-        check.complain(
-            &format!("oracle.{}", choice.name()),
-            error.to_string(),
-            "see docs/config.md",
-        );
-    }
-
-    if let OracleChoice::Vasp(vasp) = &choice {
-        let variable_cell = config.ensemble.npt.is_some() || config.bootstrap.strain.is_some_and(|strain| strain > 0.0);
-        match crate::oracle::vasp::check(vasp, first, around.folder, variable_cell, temperature.thermal_energy()) {
-            Ok(found) => warnings.extend(found),
-            Err(problem) => check.complain("oracle.vasp", problem, "see docs/oracles/vasp.md"),
-        }
-    }
-
-    // Whoever checks a run elsewhere than where it will be, without its potentials, has no mistake in it.
-    if let Some(problem) = choice.recipe_problem(first, around.folder) {
-        warnings.push(format!(
-            "oracle.{}: no label can be had as things are here: {problem}",
-            choice.name()
-        ));
-    }
-
+    let purpose = Purpose {
+        table: "oracle",
+        first,
+        folder: around.folder,
+        variable_cell: config.ensemble.npt.is_some() || config.bootstrap.strain.is_some_and(|strain| strain > 0.0),
+        thermal_energy: temperature.thermal_energy(),
+    };
+    check_oracle(&choice, &purpose, &mut check, &mut warnings);
     super::exchange::check_electrons(&config, &choice, around.folder, &mut check, &mut warnings);
     let cheaper = super::delayed::first_stage(&config, &choice, first, around.folder, &mut check, &mut warnings);
-    if let Err(problem) = choice.batch_jobs(around.folder) {
-        let place = format!("oracle.{}.slurm", choice.name());
-        check.complain(&place, problem, "see docs/cluster.md");
-    }
-
     let oracle_invariant = choice.translation_invariant(first);
     let groups = groups(&config, &mut starts, &mut check);
     let first = &starts[0];
