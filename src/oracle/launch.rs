@@ -15,6 +15,22 @@ const MARK: &str = ".launched";
 /// Signs that only a shell understands.
 const SHELL_SIGNS: [char; 7] = [';', '|', '&', '<', '>', '$', '`'];
 
+/// A folder `NAME-NNN` in `place` that nobody has used, counted by `count`; says what cannot be made.
+pub fn fresh_folder(place: &Path, name: &str, count: &mut usize) -> Result<PathBuf, String> {
+    let fail = |error: std::io::Error, path: &Path| format!("cannot make the folder {}: {error}", path.display());
+    let place = std::path::absolute(place).map_err(|error| fail(error, place))?;
+    std::fs::create_dir_all(&place).map_err(|error| fail(error, &place))?;
+    loop {
+        let folder = place.join(format!("{name}-{count:03}"));
+        *count += 1;
+        match std::fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(fail(error, &folder)),
+        }
+    }
+}
+
 /// The words to start for a command and the launch template around it.
 ///
 /// Both are split into words as a shell would split them, and no shell runs. A command that holds one of the shell's own

@@ -1,6 +1,5 @@
 //! How a client comes and goes: the listener, the launch in a folder of its own, the wait for its call, the farewell.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use super::socket::Listener;
 use super::watch::LogWatch;
 use super::{Settings, fatal};
 use crate::oracle::OracleError;
+use crate::oracle::launch::fresh_folder;
 use crate::oracle::process::{ProcessError, ProcessGroup};
 use crate::structure::Structure;
 
@@ -53,25 +53,6 @@ impl IpiOracle {
         }
     }
 
-    /// A folder for one launch that nobody has used.
-    fn fresh_folder(&mut self) -> Result<PathBuf, OracleError> {
-        let fail = |error: std::io::Error, path: &Path| OracleError::Fatal {
-            oracle: self.settings.name.to_owned(),
-            reason: format!("cannot make the folder {}: {error}", path.display()),
-        };
-        let worker_dir = std::path::absolute(&self.worker_dir).map_err(|e| fail(e, &self.worker_dir))?;
-        std::fs::create_dir_all(&worker_dir).map_err(|e| fail(e, &worker_dir))?;
-        loop {
-            let folder = worker_dir.join(format!("launch-{:03}", self.launches));
-            self.launches += 1;
-            match std::fs::create_dir(&folder) {
-                Ok(()) => return Ok(folder),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(fail(error, &folder)),
-            }
-        }
-    }
-
     /// Launches a client for a structure and waits for its call, or waits for somebody else's.
     pub(super) fn start(&mut self, structure: &Structure) -> Result<Client, OracleError> {
         if let Some(listener) = &self.standing {
@@ -82,9 +63,13 @@ impl IpiOracle {
                 structure: structure.clone(),
             });
         }
-        let folder = self.fresh_folder()?;
-        let listener = self.listen()?;
         let name = self.settings.name;
+        let folder =
+            fresh_folder(&self.worker_dir, "launch", &mut self.launches).map_err(|reason| OracleError::Fatal {
+                oracle: name.to_owned(),
+                reason,
+            })?;
+        let listener = self.listen()?;
         let words = self
             .recipe
             .prepare(structure, &folder, &listener, self.repair)

@@ -14,6 +14,7 @@ use super::outcar::{self, Outcar};
 use super::vasprun::{self, Header, IonicStep};
 use crate::linear::{norm, row_times, sub};
 use crate::oracle::file_mode::{Attempt, FileOracle};
+use crate::oracle::launch::fresh_folder;
 use crate::oracle::memory::largest;
 use crate::oracle::process::ProcessGroup;
 use crate::oracle::{Fingerprint, JobDir, Labels, Note, Oracle, OracleError};
@@ -85,26 +86,8 @@ impl InteractiveVasp {
         }
     }
 
-    /// A folder for one launch that nobody has used.
-    fn fresh_folder(&mut self) -> Result<PathBuf, OracleError> {
-        let fail = |problem: std::io::Error, path: &Path| {
-            fatal(format!("cannot make the folder {}: {problem}", path.display()))
-        };
-        let root = std::path::absolute(&self.worker_folder).map_err(|problem| fail(problem, &self.worker_folder))?;
-        std::fs::create_dir_all(&root).map_err(|problem| fail(problem, &root))?;
-        loop {
-            let folder = root.join(format!("interactive-{:03}", self.launches));
-            self.launches += 1;
-            match std::fs::create_dir(&folder) {
-                Ok(()) => return Ok(folder),
-                Err(problem) if problem.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(problem) => return Err(fail(problem, &folder)),
-            }
-        }
-    }
-
     fn start(&mut self, structure: &Structure, written: &Written) -> Result<Running, OracleError> {
-        let folder = self.fresh_folder()?;
+        let folder = fresh_folder(&self.worker_folder, "interactive", &mut self.launches).map_err(fatal)?;
         let attempt = Attempt { warm: false, repair: 0 };
         let incar = self.vasp.inputs.incar(written, attempt, true).map_err(fatal)?;
         self.vasp
