@@ -9,9 +9,6 @@ use super::power_spectrum;
 use super::standard::Ladders;
 use crate::structure::{Species, Structure};
 
-/// The width of the Gaussians in units of the step to the next centre.
-const WIDTH: f64 = 1.2;
-
 /// The preset's functions per central element.
 pub(super) fn functions(
     config: &DescriptorConfig,
@@ -26,7 +23,7 @@ pub(super) fn functions(
     };
     let mut lists = power_spectrum::functions(config, elements, frames);
     for (central, list) in lists.iter_mut().enumerate() {
-        let shapes: Vec<Gaussian> = ladders.angular(central, config.tensor_count, WIDTH);
+        let shapes: Vec<Gaussian> = ladders.angular(central, config.tensor_count, power_spectrum::WIDTH);
         for (places, powers) in distinct(shapes.len(), config.tensor_degree as u32) {
             list.push(SymmetryFunction::MomentTensor {
                 neighbours: [neighbours; 3],

@@ -9,7 +9,7 @@ use super::standard::{Ladders, radial};
 use crate::structure::{Species, Structure};
 
 /// The width of the Gaussians in units of the step to the next centre.
-const WIDTH: f64 = 1.2;
+pub(super) const WIDTH: f64 = 1.2;
 
 /// The preset's functions per central element.
 pub(super) fn functions(

@@ -46,6 +46,7 @@ pub(crate) struct AtomCache {
     /// Σ w²·g²: set by set, shape by shape.
     own: Lanes,
     work: Lanes,
+    tensors: tensor::Work,
     triplets: triplets::TripletCache,
 }
 

@@ -149,7 +149,7 @@ fn moments_backward<S: Simd>(
     simd: S,
     angular: &AngularPlan,
     numbers: &[f64],
-    cache: &AtomCache,
+    cache: &mut AtomCache,
     slopes: &[f64],
 ) -> (Vec<f64>, Vec<f64>) {
     let channels = angular.ladder.len();
@@ -240,7 +240,7 @@ pub(super) fn backward<S: Simd>(
     simd: S,
     angular: &AngularPlan,
     numbers: &[f64],
-    cache: &AtomCache,
+    cache: &mut AtomCache,
     slopes: &[f64],
     gradients: &mut [Vec3],
 ) {

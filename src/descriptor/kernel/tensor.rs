@@ -8,89 +8,106 @@ use pulp::Simd;
 
 use super::AtomCache;
 use super::jacobian::membership;
-use super::vector::{accumulate_scaled, fused};
+use super::vector::{Lanes, accumulate_scaled, fused};
 use crate::descriptor::plan::{AngularPlan, LANES, Tensors};
 use crate::linear::Vec3;
 
-/// The moments of each slot, monomial by monomial, function by function.
-#[inline(always)]
-fn gather(angular: &AngularPlan, tensors: &Tensors, moments: &[f64]) -> [Vec<f64>; 3] {
-    let channels = angular.ladder.len();
-    let set_size = angular.monomials.count() * channels;
-    let width = tensors.width();
-    let mut gathered = [const { Vec::new() }; 3];
-    for ((gathered, places), degree) in gathered.iter_mut().zip(&tensors.places).zip(tensors.degrees) {
-        let first = angular.monomials.starts[degree];
-        let count = angular.monomials.starts[degree + 1] - first;
-        gathered.resize(count * width, 0.0);
-        for (m, row) in gathered.chunks_exact_mut(width).enumerate() {
-            for (out, place) in row.iter_mut().zip(places) {
-                *out = moments[place.set * set_size + (first + m) * channels + place.channel];
+/// What is reused from atom to atom: of the three moments of each function, monomial by monomial, function by function.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    moments: [Lanes; 3],
+    /// `slopes`·dG/dA.
+    by_moments: [Lanes; 3],
+    sums: Lanes,
+}
+
+impl Work {
+    /// Fetches the moments.
+    #[inline(always)]
+    fn gather(&mut self, angular: &AngularPlan, tensors: &Tensors, moments: &[f64]) {
+        let channels = angular.ladder.len();
+        let set_size = angular.monomials.count() * channels;
+        let width = tensors.width();
+        for ((gathered, places), degree) in self.moments.iter_mut().zip(&tensors.places).zip(tensors.degrees) {
+            let first = angular.monomials.starts[degree];
+            let count = angular.monomials.starts[degree + 1] - first;
+            gathered.clear_to(count * width);
+            for (m, row) in gathered.chunks_exact_mut(width).enumerate() {
+                for (out, place) in row.iter_mut().zip(places) {
+                    *out = moments[place.set * set_size + (first + m) * channels + place.channel];
+                }
             }
         }
     }
-    gathered
+
+    /// Fetches the moments and turns `slopes` into `by_moments`.
+    #[inline(always)]
+    fn differentiate<S: Simd>(&mut self, angular: &AngularPlan, tensors: &Tensors, moments: &[f64], slopes: &[f64]) {
+        let width = tensors.width();
+        self.gather(angular, tensors, moments);
+        for (by_moment, gathered) in self.by_moments.iter_mut().zip(&self.moments) {
+            by_moment.clear_to(gathered.len());
+        }
+        let ([first, second, third], [by_first, by_second, by_third]) = (&self.moments, &mut self.by_moments);
+        for term in &tensors.terms {
+            let [a, b, c] = term.monomials.map(|m| m * width);
+            let (x, y, z) = (&first[a..a + width], &second[b..b + width], &third[c..c + width]);
+            let (out_x, out_y, out_z) = (
+                &mut by_first[a..a + width],
+                &mut by_second[b..b + width],
+                &mut by_third[c..c + width],
+            );
+            for f in 0..width {
+                let weight = term.weight * slopes[f];
+                out_x[f] = fused::<S>(weight * y[f], z[f], out_x[f]);
+                out_y[f] = fused::<S>(weight * x[f], z[f], out_y[f]);
+                out_z[f] = fused::<S>(weight * x[f], y[f], out_z[f]);
+            }
+        }
+    }
 }
 
 /// The values of all functions, after the moments.
 #[inline(always)]
-pub(super) fn contract<S: Simd>(angular: &AngularPlan, cache: &AtomCache, values: &mut [f64]) {
+pub(super) fn contract<S: Simd>(angular: &AngularPlan, cache: &mut AtomCache, values: &mut [f64]) {
+    let AtomCache {
+        moments, tensors: work, ..
+    } = cache;
     for tensors in &angular.tensors {
         let width = tensors.width();
-        let [first, second, third] = gather(angular, tensors, &cache.moments);
-        let mut sums = vec![0.0; width];
+        work.gather(angular, tensors, moments);
+        work.sums.clear_to(width);
+        let [first, second, third] = &work.moments;
         for term in &tensors.terms {
             let [a, b, c] = term.monomials;
             let (a, b, c) = (&first[a * width..], &second[b * width..], &third[c * width..]);
-            for (((out, a), b), c) in sums.iter_mut().zip(a).zip(b).zip(c) {
+            for (((out, a), b), c) in work.sums.iter_mut().zip(a).zip(b).zip(c) {
                 *out = fused::<S>(term.weight * a * b, *c, *out);
             }
         }
-        for (feature, sum) in tensors.features.iter().zip(sums) {
-            values[*feature] = sum;
+        for (feature, sum) in tensors.features.iter().zip(work.sums.iter()) {
+            values[*feature] = *sum;
         }
     }
-}
-
-/// `slopes`·dG/dA of the three moments of each function, as they are gathered.
-#[inline(always)]
-fn by_moments<S: Simd>(angular: &AngularPlan, tensors: &Tensors, moments: &[f64], slopes: &[f64]) -> [Vec<f64>; 3] {
-    let width = tensors.width();
-    let [first, second, third] = gather(angular, tensors, moments);
-    let mut by_first = vec![0.0; first.len()];
-    let mut by_second = vec![0.0; second.len()];
-    let mut by_third = vec![0.0; third.len()];
-    for term in &tensors.terms {
-        let [a, b, c] = term.monomials.map(|m| m * width);
-        let (x, y, z) = (&first[a..a + width], &second[b..b + width], &third[c..c + width]);
-        let (out_x, out_y, out_z) = (
-            &mut by_first[a..a + width],
-            &mut by_second[b..b + width],
-            &mut by_third[c..c + width],
-        );
-        for f in 0..width {
-            let weight = term.weight * slopes[f];
-            out_x[f] = fused::<S>(weight * y[f], z[f], out_x[f]);
-            out_y[f] = fused::<S>(weight * x[f], z[f], out_y[f]);
-            out_z[f] = fused::<S>(weight * x[f], y[f], out_z[f]);
-        }
-    }
-    [by_first, by_second, by_third]
 }
 
 /// Adds dE/dA of the moments, from dE/dG.
 #[inline(always)]
-pub(super) fn backward<S: Simd>(angular: &AngularPlan, cache: &AtomCache, slopes: &[f64], by_moment: &mut [f64]) {
+pub(super) fn backward<S: Simd>(angular: &AngularPlan, cache: &mut AtomCache, slopes: &[f64], by_moment: &mut [f64]) {
     let channels = angular.ladder.len();
     let set_size = angular.monomials.count() * channels;
+    let AtomCache {
+        moments, tensors: work, ..
+    } = cache;
+    let mut sums = std::mem::take(&mut work.sums);
     for tensors in &angular.tensors {
         let width = tensors.width();
-        let mut own = vec![0.0; width];
-        for (own, feature) in own.iter_mut().zip(&tensors.features) {
+        sums.clear_to(width);
+        for (own, feature) in sums.iter_mut().zip(&tensors.features) {
             *own = slopes[*feature];
         }
-        let gathered = by_moments::<S>(angular, tensors, &cache.moments, &own);
-        for ((gathered, places), degree) in gathered.iter().zip(&tensors.places).zip(tensors.degrees) {
+        work.differentiate::<S>(angular, tensors, moments, &sums);
+        for ((gathered, places), degree) in work.by_moments.iter().zip(&tensors.places).zip(tensors.degrees) {
             let first = angular.monomials.starts[degree];
             for (m, row) in gathered.chunks_exact(width).enumerate() {
                 for (slope, place) in row.iter().zip(places) {
@@ -99,12 +116,13 @@ pub(super) fn backward<S: Simd>(angular: &AngularPlan, cache: &AtomCache, slopes
             }
         }
     }
+    work.sums = sums;
 }
 
 /// dG/dr of each function with respect to each neighbour's displacement: dG/dA times the derivatives of the neighbour's own
 /// contribution g(r)·uᵐ to each moment.
 #[inline(always)]
-pub(super) fn jacobian<S: Simd>(angular: &AngularPlan, numbers: &[f64], cache: &AtomCache, gradients: &mut [Vec3]) {
+pub(super) fn jacobian<S: Simd>(angular: &AngularPlan, numbers: &[f64], cache: &mut AtomCache, gradients: &mut [Vec3]) {
     let channels = angular.ladder.len();
     let monomials = &angular.monomials;
     let stride = cache.near.len().next_multiple_of(LANES);
@@ -149,8 +167,16 @@ pub(super) fn jacobian<S: Simd>(angular: &AngularPlan, numbers: &[f64], cache: &
         for tensors in &angular.tensors {
             let width = tensors.width();
             let ones = vec![1.0; width];
-            let gathered = by_moments::<S>(angular, tensors, &cache.moments, &ones);
-            for ((gathered, places), degree) in gathered.iter().zip(&tensors.places).zip(tensors.degrees) {
+            cache
+                .tensors
+                .differentiate::<S>(angular, tensors, &cache.moments, &ones);
+            for ((gathered, places), degree) in cache
+                .tensors
+                .by_moments
+                .iter()
+                .zip(&tensors.places)
+                .zip(tensors.degrees)
+            {
                 let first = monomials.starts[degree];
                 for (m, row) in gathered.chunks_exact(width).enumerate() {
                     for ((slope, place), feature) in row.iter().zip(places).zip(&tensors.features) {
