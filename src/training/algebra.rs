@@ -122,3 +122,32 @@ pub(super) fn minimum_norm(a: &Array2<f64>, t: &[f64]) -> Vec<f64> {
     }
     x
 }
+
+/// The mean of the diagonal.
+pub(super) fn mean_diagonal(matrix: &Array2<f64>) -> f64 {
+    matrix.diag().sum() / matrix.nrows().max(1) as f64
+}
+
+/// Removes from rows and targets their projections on the columns of `compositions`.
+pub(super) fn project_out(compositions: &Array2<f64>, rows: &mut Array2<f64>, targets: &mut [f64]) {
+    let mut gram = Array2::zeros((compositions.ncols(), compositions.ncols()));
+    add_gram(&mut gram, compositions, 1.0);
+    for (value, vector) in range(&gram) {
+        let mut direction = product(compositions, &vector);
+        for entry in &mut direction {
+            *entry /= value.sqrt();
+        }
+        // Twice, because rounding of a large mean would otherwise stay.
+        for _ in 0..2 {
+            let mut means = vec![0.0; rows.ncols()];
+            add_transposed_product(&mut means, rows, &direction, 1.0);
+            let mean: f64 = direction.iter().zip(&*targets).map(|(d, t)| d * t).sum();
+            for (index, d) in direction.iter().enumerate() {
+                for (entry, mean) in rows.row_mut(index).iter_mut().zip(&means) {
+                    *entry -= d * mean;
+                }
+                targets[index] -= d * mean;
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod adamw;
 mod algebra;
 mod config;
+mod cross_validation;
 mod frame;
 mod jacobian;
 mod kalman;

@@ -297,20 +297,17 @@ impl<'a> Problem<'a> {
     /// Whether the networks lower the held-out errors: that of the total energy, or that of the forces by more, as a ratio, than they
     /// raise the energy's, which they may by a tenth. Where frames are of many phases the few energies of a fold tell little alone.
     fn is_gain(&self, reports: &[MemberReport]) -> bool {
-        let mean_square = |errors: fn(&MemberReport) -> &Errors, of: fn(&Errors) -> f64| -> f64 {
-            reports.iter().map(|report| of(errors(report)).powi(2)).sum()
-        };
         let ratio = |of: fn(&Errors) -> f64| {
-            let (with, without) = (
-                mean_square(|report| &report.with, of),
-                mean_square(|report| &report.without, of),
-            );
+            let sum = |errors: fn(&MemberReport) -> &Errors| -> f64 {
+                reports.iter().map(|report| of(errors(report)).powi(2)).sum()
+            };
+            let (with, without) = (sum(|report| &report.with), sum(|report| &report.without));
             // Nothing to compare, as where no forces are labelled, speaks for neither.
-            if without > 0.0 { with / without } else { 1.0 }
+            if without > 0.0 { (with / without).sqrt() } else { 1.0 }
         };
         let energy = ratio(|errors| errors.energy_error_std);
-        let product = energy * ratio(|errors| errors.force_rmse.unwrap_or(0.0));
-        let gain = energy < 1.0 || (product < 1.0 && energy < 1.21);
+        let force = ratio(|errors| errors.force_rmse.unwrap_or(0.0));
+        let gain = energy < 1.0 || (energy * force < 1.0 && energy < 1.1);
         energy.is_finite() && (gain || !self.training.linear)
     }
 

@@ -1,4 +1,4 @@
-//! Cutoff radii of the standard symmetry functions that the configuration leaves open, chosen by what they do to a linear fit.
+//! Cutoff radii of the presets' symmetry functions that the configuration leaves open, chosen by what they do to a linear fit.
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::algebra::{
-    add_gram, add_transposed_product, minimum_norm, product, quadratic_form, range, solve_regularised,
+    add_gram, add_transposed_product, mean_diagonal, minimum_norm, product, project_out, solve_regularised,
 };
 use super::frame::Frame;
 use super::targets::Targets;
@@ -19,7 +19,7 @@ use super::targets::Targets;
 /// triangles. Grows frame by frame, so that old frames are never visited again.
 #[derive(Clone)]
 pub(super) struct Gram {
-    forces: Array2<f64>,
+    pub forces: Array2<f64>,
     virials: Array2<f64>,
 }
 
@@ -60,37 +60,6 @@ pub(super) struct Solution {
     pub references: Vec<f64>,
 }
 
-/// Mean squared errors on frames that a fit has not seen.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct HeldOut {
-    energy: f64,
-    energies: f64,
-    force: f64,
-    forces: f64,
-}
-
-impl HeldOut {
-    fn add(&mut self, other: &Self) {
-        self.energy += other.energy;
-        self.energies += other.energies;
-        self.force += other.force;
-        self.forces += other.forces;
-    }
-
-    /// The geometric mean of the root mean squares of (total-energy error)/√N and of the force error, or the one
-    /// that is fitted.
-    fn score(&self, energies_count: bool) -> f64 {
-        let energy = (self.energy / self.energies.max(1.0)).sqrt();
-        if self.forces == 0.0 {
-            return energy;
-        }
-        if !energies_count {
-            return (self.force / self.forces).sqrt();
-        }
-        (energy * (self.force / self.forces).sqrt()).sqrt()
-    }
-}
-
 /// The rows whose normal equations grow with the frames.
 #[derive(Clone, Copy)]
 enum Group {
@@ -100,25 +69,25 @@ enum Group {
 
 /// The sums of one group of rows of one fold.
 #[derive(Clone)]
-struct Sums {
-    rhs: Vec<f64>,
-    square: f64,
-    count: f64,
+pub(super) struct Sums {
+    pub rhs: Vec<f64>,
+    pub square: f64,
+    pub count: f64,
 }
 
 /// A linear fit to be made: frame i belongs to fold i mod K.
 pub(super) struct Ridge<'a> {
-    frames: &'a [Frame],
-    grams: &'a [Gram],
-    factor: &'a [f64],
+    pub frames: &'a [Frame],
+    pub grams: &'a [Gram],
+    pub factor: &'a [f64],
     /// Factors on the weights of energies, forces and stresses.
-    emphasis: [f64; 3],
-    forces: Vec<Sums>,
+    pub emphasis: [f64; 3],
+    pub forces: Vec<Sums>,
     virials: Vec<Sums>,
     /// Scaled pooled descriptors over √N, frames × P; the target; composition over √N, frames × elements.
-    energy_rows: Array2<f64>,
-    energy_targets: Vec<f64>,
-    compositions: Array2<f64>,
+    pub energy_rows: Array2<f64>,
+    pub energy_targets: Vec<f64>,
+    pub compositions: Array2<f64>,
 }
 
 impl<'a> Ridge<'a> {
@@ -189,7 +158,7 @@ impl<'a> Ridge<'a> {
     }
 
     /// The weighted normal equations of all folds but one: the lower triangle and the right-hand side.
-    fn normal_equations(
+    pub fn normal_equations(
         &self,
         held_out: Option<usize>,
         energy_weight: f64,
@@ -240,7 +209,7 @@ impl<'a> Ridge<'a> {
     }
 
     /// The reference energies that go with coefficients, from the frames of all folds but one.
-    fn references(&self, held_out: Option<usize>, coefficients: &[f64]) -> Vec<f64> {
+    pub fn references(&self, held_out: Option<usize>, coefficients: &[f64]) -> Vec<f64> {
         let rows: Vec<usize> = (0..self.frames.len())
             .filter(|frame| !self.is_held_out(*frame, held_out))
             .collect();
@@ -280,167 +249,6 @@ impl<'a> Ridge<'a> {
         Solution {
             coefficients,
             references,
-        }
-    }
-
-    /// The errors of a solution on one fold.
-    fn test(&self, fold: usize, solution: &Solution) -> HeldOut {
-        let mut errors = HeldOut::default();
-        let predicted = product(&self.energy_rows, &solution.coefficients);
-        let references = product(&self.compositions, &solution.references);
-        for frame in (fold..self.frames.len()).step_by(self.grams.len()) {
-            let error = self.energy_targets[frame] - predicted[frame] - references[frame];
-            errors.energy += error * error;
-            errors.energies += 1.0;
-        }
-        if self.emphasis[1] == 0.0 {
-            return errors;
-        }
-        let sums = &self.forces[fold];
-        let cross: f64 = sums.rhs.iter().zip(&solution.coefficients).map(|(r, c)| r * c).sum();
-        let raw: Vec<f64> = solution
-            .coefficients
-            .iter()
-            .zip(self.factor)
-            .map(|(c, f)| c * f)
-            .collect();
-        let square = quadratic_form(&self.grams[fold].forces, &raw);
-        errors.force = (sums.square - 2.0 * cross + square).max(0.0);
-        errors.forces = sums.count;
-        errors
-    }
-
-    /// The choice with the smallest cross-validated errors.
-    pub fn choose(&self) -> RidgeChoice {
-        let folds = self.grams.len().min(self.frames.len());
-        let labelled_forces = self.emphasis[1] > 0.0 && self.forces.iter().any(|sums| sums.count > 0.0);
-        let energy_ladder: &[f64] = if labelled_forces && self.emphasis[0] > 0.0 {
-            &ENERGY_WEIGHTS
-        } else {
-            &[1.0]
-        };
-        let fallback = RidgeChoice {
-            energy_weight: energy_ladder[energy_ladder.len() / 2],
-            stress_weight: STRESS_WEIGHT,
-            regularisation: 1e-6,
-        };
-        if folds < 2 {
-            return fallback;
-        }
-        // First the regularisation at a middling weight of the energies, then the weight at that regularisation, then the
-        // regularisation once more: the two hardly depend on each other, and a grid would cost thrice as much.
-        let all: Vec<f64> = regularisations().collect();
-        let mut best = (f64::INFINITY, fallback);
-        let mut weight = fallback.energy_weight;
-        for _ in 0..2 {
-            self.search(folds, &[weight], &all, &mut best);
-            let near = [
-                10.0 * best.1.regularisation,
-                best.1.regularisation,
-                0.1 * best.1.regularisation,
-            ];
-            let others: Vec<f64> = energy_ladder.iter().copied().filter(|other| *other != weight).collect();
-            self.search(folds, &others, &near, &mut best);
-            if best.1.energy_weight == weight || !best.0.is_finite() {
-                break;
-            }
-            weight = best.1.energy_weight;
-        }
-        best.1
-    }
-
-    /// Improves the best score and choice by candidates. The score is the geometric mean of the cross-validated errors of the
-    /// total energy and of the forces: energies are what counts, forces make the judgement certain where frames are few.
-    fn search(&self, folds: usize, weights: &[f64], regularisations: &[f64], best: &mut (f64, RidgeChoice)) {
-        let tasks: Vec<(f64, usize)> = weights
-            .iter()
-            .flat_map(|weight| (0..folds).map(move |fold| (*weight, fold)))
-            .collect();
-        let results: Vec<Vec<Option<HeldOut>>> = tasks
-            .into_par_iter()
-            .map(|(energy_weight, fold)| {
-                let (matrix, rhs) = self.normal_equations(Some(fold), energy_weight, STRESS_WEIGHT);
-                let scale = mean_diagonal(&matrix);
-                regularisations
-                    .iter()
-                    .map(|lambda| {
-                        let coefficients = solve_regularised(&matrix, lambda * scale, &rhs)?;
-                        let references = self.references(Some(fold), &coefficients);
-                        let solution = Solution {
-                            coefficients,
-                            references,
-                        };
-                        Some(self.test(fold, &solution))
-                    })
-                    .collect()
-            })
-            .collect();
-        for (index, energy_weight) in weights.iter().enumerate() {
-            for (rung, regularisation) in regularisations.iter().enumerate() {
-                let mut sum = HeldOut::default();
-                let mut complete = true;
-                for result in &results[index * folds..(index + 1) * folds] {
-                    match result[rung] {
-                        Some(errors) => sum.add(&errors),
-                        None => complete = false,
-                    }
-                }
-                let score = sum.score(self.emphasis[0] > 0.0);
-                if complete && score.is_finite() && score < best.0 {
-                    let choice = RidgeChoice {
-                        energy_weight: *energy_weight,
-                        stress_weight: STRESS_WEIGHT,
-                        regularisation: *regularisation,
-                    };
-                    *best = (score, choice);
-                }
-            }
-        }
-    }
-
-    /// The cross-validated score of a choice, as in the search: eV and eV/Å, geometric mean.
-    pub fn score(&self, choice: &RidgeChoice) -> f64 {
-        let mut best = (f64::INFINITY, *choice);
-        let folds = self.grams.len().min(self.frames.len());
-        self.search(folds, &[choice.energy_weight], &[choice.regularisation], &mut best);
-        best.0
-    }
-}
-
-/// Candidate weights of the mean squared energy error.
-const ENERGY_WEIGHTS: [f64; 5] = [1.0, 10.0, 100.0, 1000.0, 10000.0];
-/// The weight of the mean squared virial error.
-const STRESS_WEIGHT: f64 = 0.1;
-
-/// Candidate regularisations, the strongest first.
-fn regularisations() -> impl Iterator<Item = f64> {
-    (3..=15).step_by(2).map(|power| 10.0_f64.powi(-power))
-}
-
-fn mean_diagonal(matrix: &Array2<f64>) -> f64 {
-    matrix.diag().sum() / matrix.nrows().max(1) as f64
-}
-
-/// Removes from rows and targets their projections on the columns of `compositions`.
-fn project_out(compositions: &Array2<f64>, rows: &mut Array2<f64>, targets: &mut [f64]) {
-    let mut gram = Array2::zeros((compositions.ncols(), compositions.ncols()));
-    add_gram(&mut gram, compositions, 1.0);
-    for (value, vector) in range(&gram) {
-        let mut direction = product(compositions, &vector);
-        for entry in &mut direction {
-            *entry /= value.sqrt();
-        }
-        // Twice, because rounding of a large mean would otherwise stay.
-        for _ in 0..2 {
-            let mut means = vec![0.0; rows.ncols()];
-            add_transposed_product(&mut means, rows, &direction, 1.0);
-            let mean: f64 = direction.iter().zip(&*targets).map(|(d, t)| d * t).sum();
-            for (index, d) in direction.iter().enumerate() {
-                for (entry, mean) in rows.row_mut(index).iter_mut().zip(&means) {
-                    *entry -= d * mean;
-                }
-                targets[index] -= d * mean;
-            }
         }
     }
 }
