@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Failure, exit, say};
 use crate::analysis::calibration::{CalibrationBin, calibration};
-use crate::analysis::plot::calibration_plot;
+use crate::analysis::plot::{calibration_plot, png};
 use crate::formats::Frame;
 use crate::formats::n2p2::FileUnits;
 use crate::formats::xyz::Precision;
@@ -16,7 +16,7 @@ use crate::training::{LabelledStructure, PartlyLabelled, force_doubts, predict_w
 /// Bins of a calibration figure.
 pub(super) const BINS: usize = 12;
 
-/// Draws a calibration of force errors (eV/Å) in meV/Å.
+/// Draws a calibration of force errors (eV/Å) in meV/Å, as a PNG where the file is called so, else as an SVG.
 pub(super) fn draw_calibration(path: &Path, title: &str, bins: &[CalibrationBin]) -> Result<(), Failure> {
     let scaled: Vec<CalibrationBin> = bins
         .iter()
@@ -27,7 +27,15 @@ pub(super) fn draw_calibration(path: &Path, title: &str, bins: &[CalibrationBin]
         })
         .collect();
     let svg = calibration_plot(title, "meV/Å", &scaled).map_err(|error| Failure::from_error(exit::DATA, &error))?;
-    crate::run::directory::replace(path, svg.as_bytes())
+    let bytes = if path
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
+    {
+        png(&svg).map_err(|error| Failure::from_error(exit::DATA, &error))?
+    } else {
+        svg.into_bytes()
+    };
+    crate::run::directory::replace(path, &bytes)
         .map_err(|error| Failure::new(exit::CANNOT_WRITE, format!("cannot write {}: {error}", path.display())))
 }
 
@@ -50,8 +58,8 @@ pub struct Predict {
     /// Write extended XYZ with the predicted labels.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
-    /// Draw the true errors of the forces against the committee's disagreement, as an SVG.
-    #[arg(long, value_name = "SVG")]
+    /// Draw the true errors of the forces against the committee's disagreement: a PNG where the file is called so, else an SVG.
+    #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]

@@ -121,7 +121,7 @@ impl Study {
         let folder = self.out.join("plots");
         std::fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, &error))?;
         for figure in &figures {
-            save(&folder.join(format!("{}.svg", figure.name)), &figure.svg)?;
+            figure.write(&folder).map_err(|error| cannot_write(&folder, &error))?;
         }
         say(&text);
         Ok(())

@@ -1,4 +1,4 @@
-//! Figures as SVG text: what a run learned for its labels, and what its samples look like.
+//! Figures as SVG text and, drawn from it, as PNG: what a run learned for its labels, and what its samples look like.
 //!
 //! White background, the colours of Okabe and Ito (distinct to colour-blind eyes), letters legible at a page's width.
 
@@ -7,11 +7,13 @@ mod calibration;
 mod chart;
 mod learning;
 mod panel;
+mod raster;
 mod trace;
 
 pub use calibration::calibration_plot;
 pub use chart::{Chart, Scale, Series, Style, chart};
 pub use learning::{LearningCurve, learning_curve};
+pub use raster::png;
 pub use trace::{Trace, trace_and_autocorrelation};
 
 use plotters::coord::Shift;

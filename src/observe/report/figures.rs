@@ -3,13 +3,16 @@
 use std::path::Path;
 
 use crate::analysis::acceptance::EnergyError;
-use crate::analysis::plot::{Chart, Scale, Series, Style, Trace, chart, learning_curve, trace_and_autocorrelation};
+use crate::analysis::plot::{
+    Chart, Scale, Series, Style, Trace, chart, learning_curve, png, trace_and_autocorrelation,
+};
 use crate::analysis::radial::radial_distribution;
 use crate::formats::Frame;
 use crate::linear::{Mat3, determinant, norm};
 use crate::observe::columns::Column;
 use crate::potential::{NeuralPotential, Workspace};
 use crate::run::RunDirectory;
+use crate::run::directory::replace;
 use crate::run::results::Results;
 use crate::sampling::{Decision, Outcome, Phase};
 use crate::structure::Structure;
@@ -41,6 +44,13 @@ impl Figure {
             caption: caption.into(),
             svg: svg.ok()?,
         })
+    }
+
+    /// Writes the figure as NAME.svg and NAME.png into a folder.
+    pub fn write(&self, folder: &Path) -> std::io::Result<()> {
+        let picture = png(&self.svg).map_err(std::io::Error::other)?;
+        replace(&folder.join(format!("{}.svg", self.name)), self.svg.as_bytes())?;
+        replace(&folder.join(format!("{}.png", self.name)), &picture)
     }
 }
 

@@ -50,13 +50,9 @@ pub fn report(root: &Path, results: &Results, analysis: &Analysis, columns: &[Co
 }
 
 impl Report {
-    /// Writes each figure as NAME.svg into a folder, made if need be.
+    /// Writes each figure as NAME.svg and NAME.png into a folder, made if need be.
     pub fn write_figures(&self, folder: &Path) -> std::io::Result<()> {
         std::fs::create_dir_all(folder)?;
-        for figure in &self.figures {
-            let path = folder.join(format!("{}.svg", figure.name));
-            crate::run::directory::replace(&path, figure.svg.as_bytes())?;
-        }
-        Ok(())
+        self.figures.iter().try_for_each(|figure| figure.write(folder))
     }
 }
