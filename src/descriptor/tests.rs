@@ -214,6 +214,38 @@ fn moment_tensors(highest: u32) -> Vec<SymmetryFunction> {
     list
 }
 
+/// Sums over pairs whose Gaussians differ in η alone, some in whole ratios; angles of low and of high powers.
+fn gaussians_of_one_cutoff() -> Vec<SymmetryFunction> {
+    let mut list = Vec::new();
+    for (pairs, shift, cutoff) in [
+        (Pairs::Elements(0, 0), 0.0, 5.0),
+        (Pairs::Elements(2, 0), 1.1, 5.0),
+        (Pairs::Elements(1, 2), 0.0, 4.2),
+        (Pairs::Weighted, 0.7, 5.5),
+    ] {
+        for (k, eta) in [0.14, 0.02, 0.06, 0.33, 0.4].into_iter().enumerate() {
+            for third_side in [false, true] {
+                for zeta in [1.0, 2.0, 3.0, 4.0, 5.0, 16.0, 2.5] {
+                    // Channels with polynomials of several degrees, with none, and with nothing else.
+                    if (k == 2 && zeta < 5.0) || (k == 3 && zeta > 3.0) {
+                        continue;
+                    }
+                    for lambda in [1.0, -1.0, 0.4] {
+                        list.push(SymmetryFunction::Angular {
+                            pairs,
+                            gaussian: Gaussian { eta, shift, cutoff },
+                            lambda,
+                            zeta,
+                            third_side,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    list
+}
+
 #[test]
 fn kernels_agree_with_plain_sums() {
     for highest in [0, 1, 3, 4] {
@@ -244,6 +276,7 @@ fn kernels_agree_with_plain_sums() {
     for (index, kind) in kinds.into_iter().enumerate() {
         let inner_fraction = [0.0, 0.35][index % 2];
         assert_kernels_agree(&summed_functions(), CutoffFunction { kind, inner_fraction }, 1);
+        assert_kernels_agree(&gaussians_of_one_cutoff(), CutoffFunction { kind, inner_fraction }, 1);
     }
 }
 

@@ -71,7 +71,7 @@ impl WithSimd for Forward<'_> {
             values,
         } = self;
         radial::evaluate_fades::<S>(plan, cutoff, cache);
-        radial::forward::<S>(plan, cache, values);
+        radial::forward(simd, plan, cache, values);
         if let Some(angular) = &plan.angular {
             moments::forward(simd, angular, numbers, cache);
             moments::contract::<S>(angular, cache, values);

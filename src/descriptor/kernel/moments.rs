@@ -14,7 +14,7 @@ use crate::descriptor::plan::{AngularPlan, LANES};
 use crate::linear::{Vec3, add, dot, scale, sub};
 
 #[inline(always)]
-pub(super) fn forward<S: Simd>(_simd: S, angular: &AngularPlan, numbers: &[f64], cache: &mut AtomCache) {
+pub(super) fn forward<S: Simd>(simd: S, angular: &AngularPlan, numbers: &[f64], cache: &mut AtomCache) {
     let channels = angular.ladder.len();
     let monomials = &angular.monomials;
     let count = monomials.count();
@@ -31,7 +31,7 @@ pub(super) fn forward<S: Simd>(_simd: S, angular: &AngularPlan, numbers: &[f64],
     cache.shapes.clear_to(near * channels);
     cache.shape_slopes.clear_to(near * channels);
     for (j, shapes) in cache.near.iter().zip(cache.shapes.chunks_exact_mut(channels)) {
-        exponents(&angular.ladder, cache.around[*j as usize].distance, shapes);
+        exponents(simd, &angular.ladder, cache.around[*j as usize].distance, shapes);
     }
     exponentials::<S>(&mut cache.shapes);
     for ((j, shapes), slopes) in cache
@@ -41,7 +41,8 @@ pub(super) fn forward<S: Simd>(_simd: S, angular: &AngularPlan, numbers: &[f64],
         .zip(cache.shape_slopes.chunks_exact_mut(channels))
     {
         let place = *j as usize;
-        fade::<S>(
+        fade(
+            simd,
             &angular.ladder,
             &cache.fades,
             (place, cache.around[place].distance),
@@ -95,7 +96,7 @@ pub(super) fn forward<S: Simd>(_simd: S, angular: &AngularPlan, numbers: &[f64],
             let (lower, upper) = set.split_at_mut((m + 1) * channels);
             let out = &mut lower[m * channels..];
             for square in squares {
-                accumulate(out, &upper[(square - m - 1) * channels..][..channels]);
+                accumulate(simd, out, &upper[(square - m - 1) * channels..][..channels]);
             }
         }
     }
@@ -203,6 +204,7 @@ fn moments_backward<S: Simd>(
             let (lower, upper) = set.split_at_mut((m + 1) * channels);
             for square in squares {
                 accumulate(
+                    simd,
                     &mut upper[(square - m - 1) * channels..][..channels],
                     &lower[m * channels..],
                 );

@@ -7,42 +7,50 @@ use pulp::Simd;
 
 use super::AtomCache;
 use super::rows::Fade;
-use super::vector::{accumulate, exponentials, fused, inner};
+use super::vector::{accumulate, exponentials, inner, registers, registers_mut};
 use crate::descriptor::cutoff::CutoffFunction;
 use crate::descriptor::plan::{Ladder, Plan};
 use crate::linear::{Vec3, scale};
 
 /// Writes −η(r − rs)² of every shape.
 #[inline(always)]
-pub(super) fn exponents(ladder: &Ladder, r: f64, out: &mut [f64]) {
-    for ((out, minus_eta), shift) in out.iter_mut().zip(&ladder.minus_eta).zip(&ladder.shift) {
-        let from_centre = r - shift;
-        *out = minus_eta * from_centre * from_centre;
+pub(super) fn exponents<S: Simd>(simd: S, ladder: &Ladder, r: f64, out: &mut [f64]) {
+    let r = simd.splat_f64s(r);
+    let constants = registers::<S>(&ladder.minus_eta)
+        .iter()
+        .zip(registers::<S>(&ladder.shift));
+    for (out, (minus_eta, shift)) in registers_mut::<S>(out).iter_mut().zip(constants) {
+        let from_centre = simd.sub_f64s(r, *shift);
+        *out = simd.mul_f64s(simd.mul_f64s(*minus_eta, from_centre), from_centre);
     }
 }
 
 /// Turns the exponentials of a neighbour (its place among all) into g and writes g′; zeros beyond each run's cutoff.
 #[inline(always)]
 pub(super) fn fade<S: Simd>(
+    simd: S,
     ladder: &Ladder,
     fades: &[Fade],
     (place, r): (usize, f64),
     shapes: &mut [f64],
     slopes: &mut [f64],
 ) {
+    let r = simd.splat_f64s(r);
     for run in &ladder.runs {
         let (value, derivative) = fades[run.fade].at(place);
-        let constants = ladder.minus_eta[run.first..run.end]
-            .iter()
-            .zip(&ladder.shift[run.first..run.end]);
-        let results = shapes[run.first..run.end]
-            .iter_mut()
-            .zip(&mut slopes[run.first..run.end]);
-        for ((shape, slope), (minus_eta, shift)) in results.zip(constants) {
+        let (value, derivative) = (simd.splat_f64s(value), simd.splat_f64s(derivative));
+        let shapes = registers_mut::<S>(&mut shapes[run.first..run.end]);
+        let slopes = registers_mut::<S>(&mut slopes[run.first..run.end]);
+        let minus_eta = registers::<S>(&ladder.minus_eta[run.first..run.end]);
+        let shift = registers::<S>(&ladder.shift[run.first..run.end]);
+        let constants = minus_eta.iter().zip(shift);
+        for ((shape, slope), (minus_eta, shift)) in shapes.iter_mut().zip(slopes).zip(constants) {
             let exponential = *shape;
-            let g = exponential * value;
+            let g = simd.mul_f64s(exponential, value);
+            let from_centre = simd.sub_f64s(r, *shift);
+            let decline = simd.mul_f64s(simd.add_f64s(*minus_eta, *minus_eta), from_centre);
             *shape = g;
-            *slope = fused::<S>(exponential, derivative, 2.0 * minus_eta * (r - shift) * g);
+            *slope = simd.mul_add_e_f64s(exponential, derivative, simd.mul_f64s(decline, g));
         }
     }
 }
@@ -62,7 +70,7 @@ pub(super) fn evaluate_fades<S: Simd>(plan: &Plan, cutoff: &CutoffFunction, cach
 }
 
 #[inline(always)]
-pub(super) fn forward<S: Simd>(plan: &Plan, cache: &mut AtomCache, values: &mut [f64]) {
+pub(super) fn forward<S: Simd>(simd: S, plan: &Plan, cache: &mut AtomCache, values: &mut [f64]) {
     let total: usize = cache.around.iter().map(|seen| plan.ladders[seen.element].len()).sum();
     cache.work.clear_to(total);
     cache.pair_slopes.clear();
@@ -70,7 +78,7 @@ pub(super) fn forward<S: Simd>(plan: &Plan, cache: &mut AtomCache, values: &mut 
     let mut at = 0;
     for seen in &cache.around {
         let ladder = &plan.ladders[seen.element];
-        exponents(ladder, seen.distance, &mut cache.work[at..at + ladder.len()]);
+        exponents(simd, ladder, seen.distance, &mut cache.work[at..at + ladder.len()]);
         at += ladder.len();
     }
     exponentials::<S>(&mut cache.work);
@@ -80,8 +88,8 @@ pub(super) fn forward<S: Simd>(plan: &Plan, cache: &mut AtomCache, values: &mut 
         let ladder = &plan.ladders[seen.element];
         let shapes = &mut cache.work[at..at + ladder.len()];
         let slopes = &mut cache.pair_slopes[at..at + ladder.len()];
-        fade::<S>(ladder, &cache.fades, (place, seen.distance), shapes, slopes);
-        accumulate(&mut sums[plan.offsets[seen.element]..][..ladder.len()], shapes);
+        fade(simd, ladder, &cache.fades, (place, seen.distance), shapes, slopes);
+        accumulate(simd, &mut sums[plan.offsets[seen.element]..][..ladder.len()], shapes);
         at += ladder.len();
     }
     for radial in &plan.radial {

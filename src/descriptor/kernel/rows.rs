@@ -92,14 +92,16 @@ fn clamp(x: f64, low: f64, high: f64) -> f64 {
     if x < high { x } else { high }
 }
 
-/// 1/√x of a positive normal number, to about one unit in the last place: a linear guess in the logarithm, made from the bits,
-/// and Newton's iterations. Several times faster than a square root and a division.
+/// 1/√x of a positive normal number, to about one unit in the last place: a linear guess in the logarithm, made from the bits and right
+/// to 3 %, and two steps of fourth order, y ← y·(1 − h)^(−½) to h³ with h = 1 − x·y². Several times faster than a square root and a
+/// division.
 #[inline(always)]
 pub(super) fn inverse_root<S: Simd>(x: f64) -> f64 {
-    let half = 0.5 * x;
     let mut y = f64::from_bits(0x5FE6_EB50_C7B5_37A9 - (x.to_bits() >> 1));
-    for _ in 0..4 {
-        y *= fused::<S>(-(half * y), y, 1.5);
+    for _ in 0..2 {
+        let h = fused::<S>(-(x * y), y, 1.0);
+        let rise = fused::<S>(h, fused::<S>(h, 0.3125, 0.375), 0.5);
+        y = fused::<S>(y * h, rise, y);
     }
     y
 }
@@ -302,6 +304,11 @@ impl Fade {
         (self.values[place], self.slopes[place])
     }
 
+    /// The values and the derivatives at the first of the distances.
+    pub fn rows(&self, count: usize) -> (&[f64], &[f64]) {
+        (&self.values[..count], &self.slopes[..count])
+    }
+
     #[inline(always)]
     pub fn update<S: Simd>(&mut self, cutoff: &CutoffFunction, radius: f64, r: &[f64]) {
         if self.radius == radius {
@@ -321,6 +328,16 @@ impl Fade {
     }
 }
 
+/// exp(−η(r − rs)²) at the distances r.
+#[inline(always)]
+pub(super) fn gaussian_row<S: Simd>(eta: f64, shift: f64, r: &[f64], values: &mut [f64]) {
+    for (r, value) in r.iter().zip(values.iter_mut()) {
+        let from_centre = r - shift;
+        *value = -eta * from_centre * from_centre;
+    }
+    exponentials::<S>(values);
+}
+
 /// A factor and its derivative at the distances r. `fade` is what the last factor of these distances left.
 #[inline(always)]
 pub(super) fn factor_row<S: Simd>(
@@ -336,12 +353,8 @@ pub(super) fn factor_row<S: Simd>(
         Factor::Window(window) => window_row::<S>(window, r, values, slopes),
         Factor::Gaussian(gaussian) => {
             fade.update::<S>(cutoff, gaussian.cutoff, r);
-            for (r, value) in r.iter().zip(values.iter_mut()) {
-                let from_centre = r - gaussian.shift;
-                *value = -gaussian.eta * from_centre * from_centre;
-            }
-            exponentials::<S>(values);
-            let fades = fade.values.iter().zip(fade.slopes.iter());
+            gaussian_row::<S>(gaussian.eta, gaussian.shift, r, values);
+            let fades = fade.values[..r.len()].iter().zip(&fade.slopes[..r.len()]);
             for (((r, value), slope), (fade, fade_slope)) in
                 r.iter().zip(values.iter_mut()).zip(slopes.iter_mut()).zip(fades)
             {
@@ -358,7 +371,7 @@ pub(super) fn factor_row<S: Simd>(
             }
             // The argument stays within the cutoff's factor of −1 to 1 wherever the fade is not zero.
             chebyshev_row(simd, *order, values, slopes);
-            let fades = fade.values.iter().zip(fade.slopes.iter());
+            let fades = fade.values[..r.len()].iter().zip(&fade.slopes[..r.len()]);
             for ((value, slope), (fade, fade_slope)) in values.iter_mut().zip(slopes.iter_mut()).zip(fades) {
                 *slope = fused::<S>(*value, *fade_slope, scale * *slope * fade);
                 *value *= fade;

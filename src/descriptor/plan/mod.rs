@@ -11,7 +11,7 @@ pub(super) use spectrum::Spectrum;
 #[cfg(test)]
 pub(super) use spectrum::legendre;
 pub(super) use tensor::Tensors;
-pub(super) use triplets::{Angle, Factor, Group, Population, Product, TripletPlan};
+pub(super) use triplets::{Angle, Channel, Common, DEGREE, Factor, Group, Population, Product, TripletPlan};
 
 /// Radial shapes come in blocks of this many, so that they fill whole vector registers.
 pub(super) const LANES: usize = 8;

@@ -101,11 +101,106 @@ pub(in crate::descriptor) struct Product {
     pub factor: f64,
 }
 
+/// One function whose factor of the angle is a polynomial in cos θ: Σ_{j<k} shape(j)·shape(k)·[third side]·Σ_n coefficient_n·cosⁿ θ.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::descriptor) struct Polynomial {
+    pub feature: usize,
+    pub coefficients: Vec<f64>,
+}
+
+/// The highest degree of a [`Polynomial`]: higher powers are cheaper by repeated squaring, and lose digits here.
+pub(in crate::descriptor) const DEGREE: usize = 4;
+
+impl Polynomial {
+    /// factor·(1 + λ cos θ)^ζ, where that is a polynomial of low degree wherever θ is an angle.
+    fn new(feature: usize, factor: f64, angle: &Angle) -> Option<Self> {
+        let Angle::Power { lambda, zeta } = *angle else {
+            return None;
+        };
+        if zeta.fract() != 0.0 || !(1.0..=DEGREE as f64).contains(&zeta) || lambda.abs() > 1.0 {
+            return None;
+        }
+        let mut coefficients = vec![factor];
+        for n in 1..=zeta as usize {
+            let last = coefficients[n - 1];
+            coefficients.push(last * lambda * (zeta - n as f64 + 1.0) / n as f64);
+        }
+        Some(Self { feature, coefficients })
+    }
+}
+
 /// The functions of one shape within a group.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::descriptor) struct Channel {
     pub shape: usize,
+    pub polynomials: Vec<Polynomial>,
     pub products: Vec<Product>,
+}
+
+impl Channel {
+    /// The highest degree of its polynomials; 0 where there are none.
+    pub fn degree(&self) -> usize {
+        let degrees = self
+            .polynomials
+            .iter()
+            .map(|polynomial| polynomial.coefficients.len() - 1);
+        degrees.max().unwrap_or(0)
+    }
+
+    /// How many sums over pairs its functions are made of: those of cosⁿ θ, then those of products.
+    pub fn sums(&self) -> usize {
+        let powers = if self.polynomials.is_empty() {
+            0
+        } else {
+            self.degree() + 1
+        };
+        powers + self.products.len()
+    }
+}
+
+/// How the exponentials exp(−ηx) of a channel come about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::descriptor) struct Step {
+    pub channel: usize,
+    /// As a whole power of an earlier channel's, whose η is that part of this one; else afresh.
+    pub power: Option<(usize, u32)>,
+}
+
+impl Step {
+    /// The steps of exponentials with these η, the smallest first.
+    fn of(etas: &[f64]) -> Vec<Self> {
+        /// Higher powers cost as much as an exponential, and round as often.
+        const MOST: f64 = 32.0;
+        let mut order: Vec<usize> = (0..etas.len()).collect();
+        order.sort_by(|a, b| etas[*a].total_cmp(&etas[*b]));
+        let mut steps: Vec<Self> = Vec::with_capacity(order.len());
+        for channel in order {
+            let power = steps.iter().rev().find_map(|earlier| {
+                let ratio = etas[channel] / etas[earlier.channel];
+                let whole = ratio.round();
+                // Ratios of decimal numbers are whole but for their rounding.
+                let is_whole = (2.0..=MOST).contains(&whole) && (ratio - whole).abs() <= 1e-15 * whole;
+                (is_whole && earlier.power.is_none()).then_some((earlier.channel, whole as u32))
+            });
+            steps.push(Self { channel, power });
+        }
+        steps
+    }
+}
+
+/// What all shapes of a group share that are Gaussians of one centre with one cutoff: such shapes differ in η alone.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::descriptor) struct Common {
+    /// η, channel by channel.
+    pub etas: Vec<f64>,
+    /// How the channels' exponentials are evaluated, one after the other.
+    pub steps: Vec<Step>,
+    /// rs.
+    pub shift: f64,
+    /// rc.
+    pub cutoff: f64,
+    /// The place of rc among the plan's radii.
+    pub radius: usize,
 }
 
 /// The functions that share their pairs of neighbours.
@@ -117,6 +212,8 @@ pub(in crate::descriptor) struct Group {
     pub third_side: bool,
     pub channels: Vec<Channel>,
     pub angles: Vec<Angle>,
+    /// Where the channels' shapes have all this in common.
+    pub common: Option<Common>,
 }
 
 impl Group {
@@ -132,6 +229,8 @@ pub(in crate::descriptor) struct TripletPlan {
     pub shapes: Vec<Shape>,
     pub pair_sums: Vec<PairSum>,
     pub groups: Vec<Group>,
+    /// The cutoff radii that shapes of a group have in common.
+    pub radii: Vec<f64>,
     /// The largest distance of a neighbour that counts, Å.
     pub reach: f64,
 }
@@ -142,6 +241,9 @@ impl TripletPlan {
         let mut plan = Self::default();
         for feature in listed {
             plan.add(*feature, &functions[*feature]);
+        }
+        for group in &mut plan.groups {
+            group.common = common(&plan.shapes, &group.channels, &mut plan.radii);
         }
         plan.reach = plan.shapes.iter().map(|shape| shape.factor.reach()).fold(0.0, f64::max);
         plan
@@ -248,20 +350,52 @@ impl TripletPlan {
                 third_side,
                 channels: Vec::new(),
                 angles: Vec::new(),
+                common: None,
             });
             self.groups.len() - 1
         });
         let group = &mut self.groups[place];
-        let angle = place_of(&mut group.angles, angle);
-        let product = Product { feature, angle, factor };
-        match group.channels.iter_mut().find(|channel| channel.shape == shape) {
-            Some(channel) => channel.products.push(product),
-            None => group.channels.push(Channel {
+        let known = group.channels.iter().position(|channel| channel.shape == shape);
+        let channel = known.unwrap_or_else(|| {
+            group.channels.push(Channel {
                 shape,
-                products: vec![product],
-            }),
+                polynomials: Vec::new(),
+                products: Vec::new(),
+            });
+            group.channels.len() - 1
+        });
+        let channel = &mut group.channels[channel];
+        if let Some(polynomial) = Polynomial::new(feature, factor, &angle) {
+            channel.polynomials.push(polynomial);
+        } else {
+            let angle = place_of(&mut group.angles, angle);
+            channel.products.push(Product { feature, angle, factor });
         }
     }
+}
+
+/// What the shapes of some channels have in common, if it is that much.
+fn common(shapes: &[Shape], channels: &[Channel], radii: &mut Vec<f64>) -> Option<Common> {
+    let mut shared = None;
+    let mut etas = Vec::with_capacity(channels.len());
+    for channel in channels {
+        let Factor::Gaussian(Gaussian { eta, shift, cutoff }) = shapes[channel.shape].factor else {
+            return None;
+        };
+        etas.push(eta);
+        if *shared.get_or_insert((shift, cutoff)) != (shift, cutoff) {
+            return None;
+        }
+    }
+    let (shift, cutoff) = shared?;
+    let radius = place_of(radii, cutoff);
+    Some(Common {
+        steps: Step::of(&etas),
+        etas,
+        shift,
+        cutoff,
+        radius,
+    })
 }
 
 /// Where an entry stands in a list, after adding it if it does not.

@@ -17,12 +17,12 @@ use super::AtomCache;
 use super::rows::Fade;
 use super::vector::{Lanes, fused};
 use crate::descriptor::cutoff::CutoffFunction;
-use crate::descriptor::plan::{LANES, TripletPlan};
+use crate::descriptor::plan::{Channel, DEGREE, LANES, TripletPlan};
 use crate::linear::{Vec3, add, scale};
 use near::Near;
-use pairs::GroupCache;
-use products::{contract, evaluate_angles, multiply_shapes, weigh_angles};
-use spread::{Pull, Tally, spread};
+use pairs::{BLOCK, GroupCache};
+use products::{add_powers, contract, evaluate_angles, evaluate_polynomial, multiply_shapes, weigh_angles};
+use spread::{Pull, spread};
 
 /// What the forward pass leaves for the backward pass.
 #[derive(Debug, Default)]
@@ -45,10 +45,11 @@ struct Work {
     /// Sums of factors of the angle, weighted by dE/dG, and of their slopes: channel by channel.
     weights: Lanes,
     weight_slopes: Lanes,
-    /// One register per product.
+    /// One register per sum over pairs.
     sums: Lanes,
+    /// Polynomials in cos θ, weighted by dE/dG: channel by channel.
+    polynomials: Vec<[f64; DEGREE + 1]>,
     pull: Pull,
-    tally: Tally,
 }
 
 /// Values of the plan's functions.
@@ -78,38 +79,38 @@ pub(super) fn forward<S: Simd>(
             .channels
             .iter()
             .map(|channel| plan.shapes[channel.shape].factor.reach());
-        pairs.list::<S>(group, near, reach.fold(0.0, f64::max));
-        let products: usize = group.channels.iter().map(|channel| channel.products.len()).sum();
-        work.sums.clear_to(products * LANES);
-        let mut row = 0;
-        while row < pairs.rows.len() {
-            let rows = pairs.batch(row);
-            row = rows.end;
-            let lanes = pairs.pairs_of(&rows);
+        pairs.list(simd, group, near, reach.fold(0.0, f64::max));
+        let sums: usize = group.channels.iter().map(Channel::sums).sum();
+        work.sums.clear_to(sums * LANES);
+        work.radials.reserve(BLOCK);
+        for block in 0..pairs.blocks() {
             if group.third_side {
-                pairs.third_sides(simd, group, plan, cutoff, &lanes, (fade, &mut work.distances));
+                pairs.third_sides(simd, group, plan, cutoff, block, (fade, &mut work.distances));
             }
-            evaluate_angles(simd, group, &pairs.pairs(group, &lanes), lanes.len(), work);
-            let count = lanes.len();
-            work.radials.reserve(count);
+            evaluate_angles(simd, group, &pairs.pairs(group, block), work);
             let mut sums = &mut work.sums[..];
             for (index, channel) in group.channels.iter().enumerate() {
-                multiply_shapes(
-                    group,
-                    (index, channel.shape),
-                    near,
-                    pairs,
-                    rows.clone(),
-                    &mut work.radials[..count],
-                );
+                multiply_shapes(simd, group, near, pairs, (block, index), &mut work.radials);
                 let own;
-                (own, sums) = sums.split_at_mut(channel.products.len() * LANES);
-                contract(simd, &channel.products, &work.radials[..count], &work.angles, own);
+                (own, sums) = sums.split_at_mut(channel.sums() * LANES);
+                let cosines = &pairs.cosines[GroupCache::pairs_of(block)];
+                let own = add_powers(simd, channel.degree(), &work.radials, cosines, own);
+                contract(simd, &channel.products, &work.radials, &work.angles, own);
             }
         }
-        let products = group.channels.iter().flat_map(|channel| &channel.products);
-        for (product, sum) in products.zip(work.sums.chunks_exact(LANES)) {
-            values[product.feature] = product.factor * sum.iter().sum::<f64>();
+        let mut sums = work.sums.chunks_exact(LANES).map(|sum| sum.iter().sum::<f64>());
+        for channel in &group.channels {
+            let mut powers = [0.0; DEGREE + 1];
+            for power in &mut powers[..channel.sums() - channel.products.len()] {
+                *power = sums.next().unwrap_or(f64::NAN);
+            }
+            for polynomial in &channel.polynomials {
+                let terms = polynomial.coefficients.iter().zip(powers);
+                values[polynomial.feature] = terms.map(|(coefficient, power)| coefficient * power).sum();
+            }
+            for (product, sum) in channel.products.iter().zip(&mut sums) {
+                values[product.feature] = product.factor * sum;
+            }
         }
     }
 }
@@ -134,35 +135,43 @@ pub(super) fn backward<S: Simd>(
         }
     }
     for (group, pairs) in plan.groups.iter().zip(groups.iter()) {
-        let mut row = 0;
-        while row < pairs.rows.len() {
-            let rows = pairs.batch(row);
-            row = rows.end;
-            let lanes = pairs.pairs_of(&rows);
-            let count = lanes.len();
-            evaluate_angles(simd, group, &pairs.pairs(group, &lanes), count, work);
-            work.weights.reserve(group.channels.len() * count);
-            work.weight_slopes.reserve(group.channels.len() * count);
+        work.weights.reserve(group.channels.len() * BLOCK);
+        work.weight_slopes.reserve(group.channels.len() * BLOCK);
+        work.polynomials.clear();
+        work.polynomials.extend(group.channels.iter().map(|channel| {
+            let mut coefficients = [0.0; DEGREE + 1];
+            for polynomial in &channel.polynomials {
+                for (sum, coefficient) in coefficients.iter_mut().zip(&polynomial.coefficients) {
+                    *sum += slopes[polynomial.feature] * coefficient;
+                }
+            }
+            coefficients
+        }));
+        for block in 0..pairs.blocks() {
+            evaluate_angles(simd, group, &pairs.pairs(group, block), work);
             for (index, channel) in group.channels.iter().enumerate() {
-                let at = index * count..(index + 1) * count;
+                let at = index * BLOCK..(index + 1) * BLOCK;
+                let (weights, weight_slopes) = (&mut work.weights[at.clone()], &mut work.weight_slopes[at]);
+                let cosines = &pairs.cosines[GroupCache::pairs_of(block)];
+                let degree = channel.degree();
+                evaluate_polynomial(
+                    simd,
+                    degree,
+                    &work.polynomials[index],
+                    cosines,
+                    (weights, weight_slopes),
+                );
                 weigh_angles(
                     simd,
-                    &channel.products,
+                    (&channel.products, degree == 0),
                     slopes,
                     (&work.angles, &work.angle_slopes),
-                    (&mut work.weights[at.clone()], &mut work.weight_slopes[at]),
+                    (weights, weight_slopes),
                 );
             }
             let weights = (&work.weights[..], &work.weight_slopes[..]);
             let channels = 0..group.channels.len();
-            spread(
-                simd,
-                group,
-                channels,
-                (near, pairs, rows),
-                weights,
-                (&mut work.tally, &mut pull),
-            );
+            spread(simd, group, channels, (near, pairs, block), weights, &mut pull);
         }
     }
     pull.add_to(near, |place, pull| gradients[place] = add(gradients[place], pull));
@@ -185,41 +194,46 @@ pub(super) fn jacobian<S: Simd>(simd: S, plan: &TripletPlan, cache: &mut AtomCac
         }
     }
     for (group, pairs) in plan.groups.iter().zip(groups.iter()) {
-        let products: usize = group.channels.iter().map(|channel| channel.products.len()).sum();
+        let functions = group
+            .channels
+            .iter()
+            .map(|channel| channel.polynomials.len() + channel.products.len());
         let mut pulls: Vec<Pull> = Vec::new();
-        pulls.resize_with(products, Pull::default);
+        pulls.resize_with(functions.sum(), Pull::default);
+        work.weights.reserve(BLOCK);
+        work.weight_slopes.reserve(BLOCK);
         for pull in &mut pulls {
             pull.clear(near.lanes);
         }
-        let mut row = 0;
-        while row < pairs.rows.len() {
-            let rows = pairs.batch(row);
-            row = rows.end;
-            let lanes = pairs.pairs_of(&rows);
-            let count = lanes.len();
-            evaluate_angles(simd, group, &pairs.pairs(group, &lanes), count, work);
+        for block in 0..pairs.blocks() {
+            evaluate_angles(simd, group, &pairs.pairs(group, block), work);
+            let cosines = &pairs.cosines[GroupCache::pairs_of(block)];
             let mut rest = pulls.iter_mut();
             for (index, channel) in group.channels.iter().enumerate() {
+                for (polynomial, pull) in channel.polynomials.iter().zip(&mut rest) {
+                    let weights = (&mut work.weights[..BLOCK], &mut work.weight_slopes[..BLOCK]);
+                    let mut coefficients = [0.0; DEGREE + 1];
+                    coefficients[..polynomial.coefficients.len()].copy_from_slice(&polynomial.coefficients);
+                    evaluate_polynomial(simd, channel.degree(), &coefficients, cosines, weights);
+                    let weights = (&work.weights[..BLOCK], &work.weight_slopes[..BLOCK]);
+                    spread(simd, group, index..index + 1, (near, pairs, block), weights, pull);
+                }
                 for (product, pull) in channel.products.iter().zip(&mut rest) {
-                    let at = product.angle * count..(product.angle + 1) * count;
+                    let at = product.angle * BLOCK..(product.angle + 1) * BLOCK;
                     let weights = (&work.angles[at.clone()], &work.angle_slopes[at]);
-                    let (channels, rows) = (index..index + 1, rows.clone());
-                    spread(
-                        simd,
-                        group,
-                        channels,
-                        (near, pairs, rows),
-                        weights,
-                        (&mut work.tally, pull),
-                    );
+                    spread(simd, group, index..index + 1, (near, pairs, block), weights, pull);
                 }
             }
         }
-        let products = group.channels.iter().flat_map(|channel| &channel.products);
-        for (product, pull) in products.zip(&pulls) {
+        let functions = group.channels.iter().flat_map(|channel| {
+            let polynomials = channel.polynomials.iter().map(|polynomial| (polynomial.feature, 1.0));
+            let products = channel.products.iter().map(|product| (product.feature, product.factor));
+            polynomials.chain(products)
+        });
+        for ((feature, factor), pull) in functions.zip(&pulls) {
             pull.add_to(near, |place, pull| {
-                let gradient = &mut gradients[product.feature * neighbours + place];
-                *gradient = add(*gradient, scale(product.factor, pull));
+                let gradient = &mut gradients[feature * neighbours + place];
+                *gradient = add(*gradient, scale(factor, pull));
             });
         }
     }

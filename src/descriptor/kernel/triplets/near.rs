@@ -25,6 +25,8 @@ pub(super) struct Near {
     pub places: Vec<u32>,
     /// The element and the octant of each neighbour in the atom's surroundings.
     pub octants: Vec<usize>,
+    /// How many stand in each octant of each element; then, where the next one goes.
+    counts: Vec<usize>,
     /// The lanes of each element's neighbours, without the empty ones.
     pub elements: Vec<Range<usize>>,
     pub displacement: [Lanes; 3],
@@ -34,6 +36,8 @@ pub(super) struct Near {
     /// Shape by shape.
     pub shapes: Lanes,
     pub slopes: Lanes,
+    /// fc′/fc, for one of the plan's radii after the other; 0 where fc vanishes.
+    pub declines: Lanes,
 }
 
 impl Near {
@@ -50,29 +54,36 @@ impl Near {
         self.elements.clear();
         // Neighbours of one octant stand together, so that whole chunks are out of reach of the opposite one.
         self.octants.clear();
-        self.octants.extend(around.iter().map(|seen| {
+        self.counts.clear();
+        self.counts.resize(8 * elements, 0);
+        for seen in around {
             let [x, y, z] = seen.direction.map(|u| usize::from(u < 0.0));
             // In this order neighbouring octants follow each other.
-            let code = 4 * x + 2 * (x ^ y) + (x ^ y ^ z);
+            let code = 8 * seen.element + 4 * x + 2 * (x ^ y) + (x ^ y ^ z);
             if seen.distance >= reach {
-                usize::MAX
+                self.octants.push(usize::MAX);
             } else {
-                8 * seen.element + code
+                self.octants.push(code);
+                self.counts[code] += 1;
             }
-        }));
-        for element in 0..elements {
-            let first = self.places.len();
-            let count = self.octants.iter().filter(|octant| **octant / 8 == element).count();
-            if count > 0 {
-                for octant in 8 * element..8 * (element + 1) {
-                    let places = self.octants.iter().enumerate();
-                    self.places
-                        .extend(places.filter(|(_, own)| **own == octant).map(|(place, _)| place as u32));
-                }
+        }
+        // Where each octant begins.
+        let mut end = 0;
+        for counts in self.counts.chunks_exact_mut(8) {
+            let first = end;
+            for count in counts {
+                end += *count;
+                *count = end - *count;
             }
-            self.elements.push(first..self.places.len());
-            let padded = (self.places.len() + LANES).next_multiple_of(LANES);
-            self.places.resize(padded, NOBODY);
+            self.elements.push(first..end);
+            end = (end + LANES).next_multiple_of(LANES);
+        }
+        self.places.resize(end, NOBODY);
+        for (place, octant) in self.octants.iter().enumerate() {
+            if *octant != usize::MAX {
+                self.places[self.counts[*octant]] = place as u32;
+                self.counts[*octant] += 1;
+            }
         }
         let lanes = self.places.len();
         self.lanes = lanes;
@@ -119,7 +130,15 @@ impl Near {
         let lanes = self.lanes;
         self.shapes.reserve(plan.shapes.len() * lanes);
         self.slopes.reserve(plan.shapes.len() * lanes);
+        self.declines.reserve(plan.radii.len() * lanes);
         fade.forget();
+        for (radius, declines) in plan.radii.iter().zip(self.declines.chunks_exact_mut(lanes)) {
+            fade.update::<S>(cutoff, *radius, &self.distance[..lanes]);
+            let (values, slopes) = fade.rows(lanes);
+            for ((value, slope), decline) in values.iter().zip(slopes).zip(declines) {
+                *decline = if *value > 1e-290 { slope / value } else { 0.0 };
+            }
+        }
         let rows = self
             .shapes
             .chunks_exact_mut(lanes)
@@ -152,6 +171,11 @@ impl Near {
 
     pub fn shape(&self, shape: usize) -> &[f64] {
         &self.shapes[shape * self.lanes..][..self.lanes]
+    }
+
+    /// fc′/fc of a radius.
+    pub fn decline(&self, radius: usize) -> &[f64] {
+        &self.declines[radius * self.lanes..][..self.lanes]
     }
 
     pub fn slope(&self, shape: usize) -> &[f64] {

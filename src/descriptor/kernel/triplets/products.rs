@@ -2,55 +2,87 @@
 
 #![allow(clippy::inline_always)]
 
-use std::ops::Range;
-
 use pulp::Simd;
 
 use super::super::rows::{Pairs, angle_row};
+use super::super::vector::{register, registers, registers_mut};
 use super::Work;
 use super::near::Near;
-use super::pairs::GroupCache;
-use crate::descriptor::plan::{Group, LANES, Product};
+use super::pairs::{BLOCK, CHUNKS, GroupCache};
+use crate::descriptor::plan::{DEGREE, Group, LANES, Product};
 
-/// All factors of the angle for a batch of pairs.
+/// All factors of the angle for a block of pairs.
 #[inline(always)]
-pub(super) fn evaluate_angles<S: Simd>(simd: S, group: &Group, pairs: &Pairs, count: usize, work: &mut Work) {
-    work.angles.reserve(group.angles.len() * count);
-    work.angle_slopes.reserve(group.angles.len() * count);
+pub(super) fn evaluate_angles<S: Simd>(simd: S, group: &Group, pairs: &Pairs, work: &mut Work) {
+    work.angles.reserve(group.angles.len() * BLOCK);
+    work.angle_slopes.reserve(group.angles.len() * BLOCK);
     let rows = work
         .angles
-        .chunks_exact_mut(count)
-        .zip(work.angle_slopes.chunks_exact_mut(count));
+        .chunks_exact_mut(BLOCK)
+        .zip(work.angle_slopes.chunks_exact_mut(BLOCK));
     for (angle, (values, slopes)) in group.angles.iter().zip(rows) {
         angle_row(simd, angle, pairs, values, slopes);
     }
 }
 
-/// g(r_j)·g(r_k)·[g(r_jk)] for the pairs of a batch of rows.
+/// g(r_j)·g(r_k)·[g(r_jk)] for the pairs of a block and one channel.
 #[inline(always)]
-pub(super) fn multiply_shapes(
+pub(super) fn multiply_shapes<S: Simd>(
+    simd: S,
     group: &Group,
-    (index, shape): (usize, usize),
     near: &Near,
-    pairs: &GroupCache,
-    rows: Range<usize>,
+    pairs: &mut GroupCache,
+    (block, channel): (usize, usize),
     radials: &mut [f64],
 ) {
-    let shapes = near.shape(shape);
-    let start = pairs.rows[rows.start].start;
-    for row in &pairs.rows[rows] {
-        let own = shapes[row.lane];
-        let out = &mut radials[row.start - start..][..row.count];
-        let others = &shapes[row.columns()];
-        if group.third_side {
-            let thirds = &pairs.thirds[index * pairs.length + row.start..][..row.count];
-            for ((out, other), third) in out.iter_mut().zip(others).zip(thirds) {
-                *out = own * other * third;
-            }
-        } else {
-            for (out, other) in out.iter_mut().zip(others) {
-                *out = own * other;
-            }
+    match (group.common.is_some(), group.third_side) {
+        (true, true) => multiply::<S, true, true>(simd, group, near, pairs, (block, channel), radials),
+        (true, false) => multiply::<S, true, false>(simd, group, near, pairs, (block, channel), radials),
+        (false, true) => multiply::<S, false, true>(simd, group, near, pairs, (block, channel), radials),
+        (false, false) => multiply::<S, false, false>(simd, group, near, pairs, (block, channel), radials),
+    }
+}
+
+/// The loop of [`multiply_shapes`]. Where shapes have their cutoff in common, the terms without the third side's cutoff function are kept.
+#[inline(always)]
+fn multiply<S: Simd, const COMMON: bool, const THIRD: bool>(
+    simd: S,
+    group: &Group,
+    near: &Near,
+    pairs: &mut GroupCache,
+    (block, channel): (usize, usize),
+    radials: &mut [f64],
+) {
+    let shapes = near.shape(group.channels[channel].shape);
+    let chunks = &pairs.chunks[block * CHUNKS..(block + 1) * CHUNKS];
+    let at = GroupCache::terms_of(group, block, channel);
+    let at = if COMMON || THIRD { at } else { 0..0 };
+    let terms = S::as_mut_simd_f64s(&mut pairs.terms[at]).0;
+    let at = if COMMON && THIRD {
+        GroupCache::pairs_of(block)
+    } else {
+        0..0
+    };
+    let fades = S::as_simd_f64s(&pairs.fades[at]).0;
+    let radials = S::as_mut_simd_f64s(&mut radials[..BLOCK]).0;
+    let parts = LANES / S::F64_LANES;
+    for (place, chunk) in chunks.iter().enumerate() {
+        let own = simd.splat_f64s(shapes[chunk.lane]);
+        for part in 0..parts {
+            let v = place * parts + part;
+            let both = simd.mul_f64s(own, register::<S>(shapes, chunk.column + part * S::F64_LANES));
+            radials[v] = match (COMMON, THIRD) {
+                (true, true) => {
+                    terms[v] = simd.mul_f64s(both, terms[v]);
+                    simd.mul_f64s(terms[v], fades[v])
+                }
+                (true, false) => {
+                    terms[v] = both;
+                    both
+                }
+                (false, true) => simd.mul_f64s(both, terms[v]),
+                (false, false) => both,
+            };
         }
     }
 }
@@ -58,9 +90,8 @@ pub(super) fn multiply_shapes(
 /// Adds Σ radial·angle of each product to its register.
 #[inline(always)]
 pub(super) fn contract<S: Simd>(simd: S, products: &[Product], radials: &[f64], angles: &[f64], sums: &mut [f64]) {
-    let count = radials.len();
-    let radials = S::as_simd_f64s(radials).0;
-    let row = |product: &Product| S::as_simd_f64s(&angles[product.angle * count..][..count]).0;
+    let radials = S::as_simd_f64s(&radials[..BLOCK]).0;
+    let row = |product: &Product| S::as_simd_f64s(&angles[product.angle * BLOCK..][..BLOCK]).0;
     for (products, sums) in products.chunks(4).zip(sums.chunks_mut(4 * LANES)) {
         if let [a, b, c, d] = products {
             let zero = simd.splat_f64s(0.0);
@@ -89,25 +120,105 @@ pub(super) fn contract<S: Simd>(simd: S, products: &[Product], radials: &[f64], 
     }
 }
 
-/// Σ dE/dG·factor of the angle, and of its slopes, over the products of a channel.
+/// Adds Σ radial·cosⁿ θ to the register of each n up to the degree of a channel's polynomials, and returns the registers of the others.
+#[inline(always)]
+pub(super) fn add_powers<'a, S: Simd>(
+    simd: S,
+    degree: usize,
+    radials: &[f64],
+    cosines: &[f64],
+    sums: &'a mut [f64],
+) -> &'a mut [f64] {
+    match degree {
+        0 => return sums,
+        1 => add_powers_to::<S, 2>(simd, radials, cosines, sums),
+        2 => add_powers_to::<S, 3>(simd, radials, cosines, sums),
+        3 => add_powers_to::<S, 4>(simd, radials, cosines, sums),
+        _ => add_powers_to::<S, { DEGREE + 1 }>(simd, radials, cosines, sums),
+    }
+    &mut sums[(degree + 1) * LANES..]
+}
+
+/// [`add_powers`] for N − 1 = degree.
+#[inline(always)]
+fn add_powers_to<S: Simd, const N: usize>(simd: S, radials: &[f64], cosines: &[f64], sums: &mut [f64]) {
+    let radials = registers::<S>(&radials[..BLOCK]);
+    let cosines = registers::<S>(&cosines[..BLOCK]);
+    let mut totals = [simd.splat_f64s(0.0); N];
+    for (radial, cosine) in radials.iter().zip(cosines) {
+        let mut term = *radial;
+        totals[0] = simd.add_f64s(totals[0], term);
+        for n in 1..N {
+            term = simd.mul_f64s(term, *cosine);
+            totals[n] = simd.add_f64s(totals[n], term);
+        }
+    }
+    for (total, sum) in totals.iter().zip(sums.chunks_exact_mut(LANES)) {
+        let sum = &mut registers_mut::<S>(sum)[0];
+        *sum = simd.add_f64s(*sum, *total);
+    }
+}
+
+/// A polynomial in cos θ and its derivative for the pairs of a block, by Horner's rule; nothing where the degree is 0.
+#[inline(always)]
+pub(super) fn evaluate_polynomial<S: Simd>(
+    simd: S,
+    degree: usize,
+    coefficients: &[f64; DEGREE + 1],
+    cosines: &[f64],
+    results: (&mut [f64], &mut [f64]),
+) {
+    match degree {
+        0 => {}
+        1 => horner::<S, 1>(simd, coefficients, cosines, results),
+        2 => horner::<S, 2>(simd, coefficients, cosines, results),
+        3 => horner::<S, 3>(simd, coefficients, cosines, results),
+        _ => horner::<S, DEGREE>(simd, coefficients, cosines, results),
+    }
+}
+
+/// [`evaluate_polynomial`] for one degree.
+#[inline(always)]
+fn horner<S: Simd, const N: usize>(
+    simd: S,
+    coefficients: &[f64; DEGREE + 1],
+    cosines: &[f64],
+    (values, slopes): (&mut [f64], &mut [f64]),
+) {
+    let values = registers_mut::<S>(&mut values[..BLOCK]);
+    let slopes = registers_mut::<S>(&mut slopes[..BLOCK]);
+    let cosines = registers::<S>(&cosines[..BLOCK]);
+    for ((value, slope), cosine) in values.iter_mut().zip(slopes).zip(cosines) {
+        let mut sum = simd.splat_f64s(coefficients[N]);
+        let mut derivative = sum;
+        sum = simd.mul_add_e_f64s(sum, *cosine, simd.splat_f64s(coefficients[N - 1]));
+        for n in (0..N - 1).rev() {
+            derivative = simd.mul_add_e_f64s(derivative, *cosine, sum);
+            sum = simd.mul_add_e_f64s(sum, *cosine, simd.splat_f64s(coefficients[n]));
+        }
+        *value = sum;
+        *slope = derivative;
+    }
+}
+
+/// Σ dE/dG·factor of the angle, and of its slopes, over the products of a channel; added to what is there unless that is stale.
 #[inline(always)]
 pub(super) fn weigh_angles<S: Simd>(
     simd: S,
-    products: &[Product],
+    (products, stale): (&[Product], bool),
     slopes: &[f64],
     (angles, angle_slopes): (&[f64], &[f64]),
     (weights, weight_slopes): (&mut [f64], &mut [f64]),
 ) {
-    let count = weights.len();
-    let weights = S::as_mut_simd_f64s(weights).0;
-    let weight_slopes = S::as_mut_simd_f64s(weight_slopes).0;
+    let weights = S::as_mut_simd_f64s(&mut weights[..BLOCK]).0;
+    let weight_slopes = S::as_mut_simd_f64s(&mut weight_slopes[..BLOCK]).0;
     for (round, products) in products.chunks(4).enumerate() {
         let (mut factors, mut rows) = ([simd.splat_f64s(0.0); 4], [0; 4]);
         for (place, product) in products.iter().enumerate() {
             factors[place] = simd.splat_f64s(slopes[product.feature] * product.factor);
-            rows[place] = product.angle * count;
+            rows[place] = product.angle * BLOCK;
         }
-        let (fresh, terms) = (round == 0, products.len());
+        let (fresh, terms) = (stale && round == 0, products.len());
         add_rows(simd, weights, angles, fresh, terms, factors, rows);
         add_rows(simd, weight_slopes, angle_slopes, fresh, terms, factors, rows);
     }
@@ -124,11 +235,10 @@ fn add_rows<S: Simd>(
     factors: [S::f64s; 4],
     rows: [usize; 4],
 ) {
-    let count = out.len() * S::F64_LANES;
-    let a = S::as_simd_f64s(&from[rows[0]..rows[0] + count]).0;
-    let b = S::as_simd_f64s(&from[rows[1]..rows[1] + count]).0;
-    let c = S::as_simd_f64s(&from[rows[2]..rows[2] + count]).0;
-    let d = S::as_simd_f64s(&from[rows[3]..rows[3] + count]).0;
+    let a = S::as_simd_f64s(&from[rows[0]..rows[0] + BLOCK]).0;
+    let b = S::as_simd_f64s(&from[rows[1]..rows[1] + BLOCK]).0;
+    let c = S::as_simd_f64s(&from[rows[2]..rows[2] + BLOCK]).0;
+    let d = S::as_simd_f64s(&from[rows[3]..rows[3] + BLOCK]).0;
     if terms == 4 {
         for ((((out, a), b), c), d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
             let sum = if fresh { simd.splat_f64s(0.0) } else { *out };

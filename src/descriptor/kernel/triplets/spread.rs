@@ -6,10 +6,10 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use super::super::vector::Lanes;
+use super::super::vector::{Lanes, register, register_mut};
 use super::near::{NOBODY, Near};
-use super::pairs::{GroupCache, Row};
-use crate::descriptor::plan::Group;
+use super::pairs::{BLOCK, GroupCache};
+use crate::descriptor::plan::{Common, Group, LANES};
 use crate::linear::{Vec3, add, scale};
 
 /// dE/dr as it is gathered: along each neighbour's direction, and the rest; lane by lane.
@@ -38,28 +38,27 @@ impl Pull {
     }
 }
 
-/// What the channels add up for a row of pairs before it is turned into derivatives: those with respect to r_k, cos θ and r_jk.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub along: Lanes,
-    pub turn: Lanes,
-    pub stretch: Lanes,
-}
-
-/// From the derivatives of the weighted angles to those with respect to displacements, for a batch of rows.
+/// From the derivatives of the weighted angles to those with respect to displacements, for a block of pairs.
 #[inline(always)]
 pub(super) fn spread<S: Simd>(
     simd: S,
     group: &Group,
     channels: Range<usize>,
-    pairs: (&Near, &GroupCache, Range<usize>),
+    pairs: (&Near, &GroupCache, usize),
     weights: (&[f64], &[f64]),
-    targets: (&mut Tally, &mut Pull),
+    pull: &mut Pull,
 ) {
-    if group.third_side {
-        spread_rows::<S, true>(simd, group, channels, pairs, weights, targets);
-    } else {
-        spread_rows::<S, false>(simd, group, channels, pairs, weights, targets);
+    match (&group.common, group.third_side) {
+        (Some(common), true) => {
+            let tally = CommonTally::<true>(common);
+            spread_block::<S, _, true>(simd, &tally, group, channels, pairs, weights, pull);
+        }
+        (Some(common), false) => {
+            let tally = CommonTally::<false>(common);
+            spread_block::<S, _, false>(simd, &tally, group, channels, pairs, weights, pull);
+        }
+        (None, true) => spread_block::<S, _, true>(simd, &OwnTally::<true>, group, channels, pairs, weights, pull),
+        (None, false) => spread_block::<S, _, false>(simd, &OwnTally::<false>, group, channels, pairs, weights, pull),
     }
 }
 
@@ -68,163 +67,252 @@ pub(super) fn spread<S: Simd>(
 /// With c = u_j·u_k and d = r_jk, of a term g_j·g_k·h(d)·W(c):
 /// ∂/∂x_k = [g_j g_k′ h W − (∂c) c/r_k + (∂d) r_k/d]·u_k + B·x_j with B = (∂c)/(r_j r_k) − (∂d)/d, and likewise for j.
 #[inline(always)]
-fn spread_rows<S: Simd, const THIRD: bool>(
+fn spread_block<S: Simd, T: Tally, const THIRD: bool>(
     simd: S,
+    tally: &T,
     group: &Group,
     channels: Range<usize>,
-    (near, pairs, rows): (&Near, &GroupCache, Range<usize>),
-    (weights, weight_slopes): (&[f64], &[f64]),
-    (tally, pull): (&mut Tally, &mut Pull),
-) {
-    let batch = pairs.pairs_of(&rows);
-    for row in &pairs.rows[rows] {
-        tally.along.reserve(row.count);
-        tally.turn.reserve(row.count);
-        tally.stretch.reserve(row.count);
-        let mut by_shape = simd.splat_f64s(0.0);
-        for (place, index) in channels.clone().enumerate() {
-            let shape = group.channels[index].shape;
-            let at = place * batch.len() + row.start - batch.start;
-            let third = index * pairs.length + row.start;
-            let third = if THIRD { third..third + row.count } else { 0..0 };
-            let factors = Factors {
-                own: near.shape(shape)[row.lane],
-                own_slope: near.slope(shape)[row.lane],
-                others: &near.shape(shape)[row.columns()],
-                other_slopes: &near.slope(shape)[row.columns()],
-                weights: &weights[at..at + row.count],
-                weight_slopes: &weight_slopes[at..at + row.count],
-                thirds: &pairs.thirds[third.clone()],
-                third_slopes: &pairs.third_slopes[third],
-            };
-            by_shape = tally_channel::<S, THIRD>(simd, &factors, place == 0, tally, by_shape);
-        }
-        turn_row::<S, THIRD>(simd, row, near, pairs, tally, by_shape, pull);
-    }
-}
-
-/// The factors of one channel's terms for a row of pairs.
-struct Factors<'a> {
-    own: f64,
-    own_slope: f64,
-    others: &'a [f64],
-    other_slopes: &'a [f64],
-    weights: &'a [f64],
-    weight_slopes: &'a [f64],
-    thirds: &'a [f64],
-    third_slopes: &'a [f64],
-}
-
-/// Adds one channel to the tally of a row; returns `by_shape`, which grows by the derivative with respect to r_j.
-#[inline(always)]
-fn tally_channel<S: Simd, const THIRD: bool>(
-    simd: S,
-    factors: &Factors,
-    fresh: bool,
-    tally: &mut Tally,
-    mut by_shape: S::f64s,
-) -> S::f64s {
-    let zero = simd.splat_f64s(0.0);
-    let own = simd.splat_f64s(factors.own);
-    let own_slope = simd.splat_f64s(factors.own_slope);
-    let count = factors.others.len() / S::F64_LANES;
-    let others = &S::as_simd_f64s(factors.others).0[..count];
-    let other_slopes = &S::as_simd_f64s(factors.other_slopes).0[..count];
-    let weights = &S::as_simd_f64s(factors.weights).0[..count];
-    let weight_slopes = &S::as_simd_f64s(factors.weight_slopes).0[..count];
-    let along = &mut S::as_mut_simd_f64s(&mut tally.along).0[..count];
-    let turn = &mut S::as_mut_simd_f64s(&mut tally.turn).0[..count];
-    if THIRD {
-        let thirds = &S::as_simd_f64s(factors.thirds).0[..count];
-        let third_slopes = &S::as_simd_f64s(factors.third_slopes).0[..count];
-        let stretch = &mut S::as_mut_simd_f64s(&mut tally.stretch).0[..count];
-        for v in 0..count {
-            let (before_along, before_turn, before_stretch) = if fresh {
-                (zero, zero, zero)
-            } else {
-                (along[v], turn[v], stretch[v])
-            };
-            let both = simd.mul_f64s(own, others[v]);
-            let weighted = simd.mul_f64s(thirds[v], weights[v]);
-            turn[v] = simd.mul_add_e_f64s(simd.mul_f64s(both, thirds[v]), weight_slopes[v], before_turn);
-            stretch[v] = simd.mul_add_e_f64s(simd.mul_f64s(both, third_slopes[v]), weights[v], before_stretch);
-            along[v] = simd.mul_add_e_f64s(simd.mul_f64s(own, other_slopes[v]), weighted, before_along);
-            by_shape = simd.mul_add_e_f64s(simd.mul_f64s(own_slope, others[v]), weighted, by_shape);
-        }
-    } else {
-        for v in 0..count {
-            let (before_along, before_turn) = if fresh { (zero, zero) } else { (along[v], turn[v]) };
-            turn[v] = simd.mul_add_e_f64s(simd.mul_f64s(own, others[v]), weight_slopes[v], before_turn);
-            along[v] = simd.mul_add_e_f64s(simd.mul_f64s(own, other_slopes[v]), weights[v], before_along);
-            by_shape = simd.mul_add_e_f64s(simd.mul_f64s(own_slope, others[v]), weights[v], by_shape);
-        }
-    }
-    by_shape
-}
-
-/// Turns the tally of a row into pulls on j and on the others.
-#[inline(always)]
-fn turn_row<S: Simd, const THIRD: bool>(
-    simd: S,
-    row: &Row,
-    near: &Near,
-    pairs: &GroupCache,
-    tally: &Tally,
-    by_shape: S::f64s,
+    (near, pairs, block): (&Near, &GroupCache, usize),
+    weights: (&[f64], &[f64]),
     pull: &mut Pull,
 ) {
-    let j = row.lane;
-    let zero = simd.splat_f64s(0.0);
-    let inverse_j = simd.splat_f64s(near.inverse[j]);
-    let x_j = simd.splat_f64s(near.displacement[0][j]);
-    let y_j = simd.splat_f64s(near.displacement[1][j]);
-    let z_j = simd.splat_f64s(near.displacement[2][j]);
-    let count = row.count / S::F64_LANES;
-    let along = &S::as_simd_f64s(&tally.along).0[..count];
-    let turn = &S::as_simd_f64s(&tally.turn).0[..count];
-    let stretch = &S::as_simd_f64s(&tally.stretch).0[..count];
-    let cosines = &S::as_simd_f64s(&pairs.cosines[row.pairs()]).0[..count];
-    let side = if THIRD { row.pairs() } else { 0..0 };
-    let sides = S::as_simd_f64s(&pairs.sides[side]).0;
-    let inverses = &S::as_simd_f64s(&near.inverse[row.columns()]).0[..count];
-    let distances = &S::as_simd_f64s(&near.distance[row.columns()]).0[..count];
-    let xs = &S::as_simd_f64s(&near.displacement[0][row.columns()]).0[..count];
-    let ys = &S::as_simd_f64s(&near.displacement[1][row.columns()]).0[..count];
-    let zs = &S::as_simd_f64s(&near.displacement[2][row.columns()]).0[..count];
-    let [free_x, free_y, free_z] = &mut pull.free;
-    let pull_along = &mut S::as_mut_simd_f64s(&mut pull.along[row.columns()]).0[..count];
-    let pull_x = &mut S::as_mut_simd_f64s(&mut free_x[row.columns()]).0[..count];
-    let pull_y = &mut S::as_mut_simd_f64s(&mut free_y[row.columns()]).0[..count];
-    let pull_z = &mut S::as_mut_simd_f64s(&mut free_z[row.columns()]).0[..count];
-    // Of j: along its own direction by the cosine and by the third side; and the rest.
-    let (mut by_cosine, mut by_side) = (zero, zero);
-    let (mut x, mut y, mut z) = (zero, zero, zero);
-    for v in 0..count {
-        let turned = simd.mul_f64s(turn[v], cosines[v]);
-        let mut free = simd.mul_f64s(simd.mul_f64s(turn[v], inverse_j), inverses[v]);
-        let mut along = simd.negate_mul_add_e_f64s(turned, inverses[v], along[v]);
-        by_cosine = simd.add_f64s(by_cosine, turned);
-        if THIRD {
-            let per_side = simd.mul_f64s(stretch[v], sides[v]);
-            free = simd.sub_f64s(free, per_side);
-            along = simd.mul_add_e_f64s(per_side, distances[v], along);
-            by_side = simd.add_f64s(by_side, per_side);
+    let chunks = pairs.chunks_of(block);
+    let mut own = Own::new(simd, chunks[0].lane);
+    for (place, chunk) in chunks.iter().enumerate() {
+        if chunk.lane != own.lane {
+            own.add_to(simd, near, pull);
+            own = Own::new(simd, chunk.lane);
         }
-        pull_along[v] = simd.add_f64s(pull_along[v], along);
-        pull_x[v] = simd.mul_add_e_f64s(free, x_j, pull_x[v]);
-        pull_y[v] = simd.mul_add_e_f64s(free, y_j, pull_y[v]);
-        pull_z[v] = simd.mul_add_e_f64s(free, z_j, pull_z[v]);
-        x = simd.mul_add_e_f64s(free, xs[v], x);
-        y = simd.mul_add_e_f64s(free, ys[v], y);
-        z = simd.mul_add_e_f64s(free, zs[v], z);
+        for part in (0..LANES).step_by(S::F64_LANES) {
+            let place = Place {
+                lane: chunk.lane,
+                column: chunk.column + part,
+                block,
+                within: place * LANES + part,
+            };
+            let slopes = tally.sum(simd, group, channels.clone(), (near, pairs), weights, place);
+            turn::<S, THIRD>(simd, near, pairs, &slopes, place, &mut own, pull);
+        }
     }
-    let along = simd.mul_add_e_f64s(
-        by_side,
-        simd.splat_f64s(near.distance[j]),
-        simd.negate_mul_add_e_f64s(by_cosine, inverse_j, by_shape),
-    );
-    pull.along[j] += simd.reduce_sum_f64s(along);
-    free_x[j] += simd.reduce_sum_f64s(x);
-    free_y[j] += simd.reduce_sum_f64s(y);
-    free_z[j] += simd.reduce_sum_f64s(z);
+    own.add_to(simd, near, pull);
+}
+
+/// Where a register of pairs stands.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The lane of j.
+    lane: usize,
+    /// The first of the others' lanes.
+    column: usize,
+    block: usize,
+    /// The first pair within the block.
+    within: usize,
+}
+
+/// Derivatives of the channels' sum with respect to r_k, r_j, cos θ and r_jk, the last divided by r_jk.
+struct Slopes<S: Simd> {
+    along: S::f64s,
+    own: S::f64s,
+    turn: S::f64s,
+    per_side: S::f64s,
+}
+
+/// How the channels of a register of pairs are summed.
+trait Tally {
+    fn sum<S: Simd>(
+        &self,
+        simd: S,
+        group: &Group,
+        channels: Range<usize>,
+        pairs: (&Near, &GroupCache),
+        weights: (&[f64], &[f64]),
+        place: Place,
+    ) -> Slopes<S>;
+}
+
+/// Each channel's shapes have slopes of their own. Parameter: whether there is a third side.
+struct OwnTally<const THIRD: bool>;
+
+impl<const THIRD: bool> Tally for OwnTally<THIRD> {
+    #[inline(always)]
+    fn sum<S: Simd>(
+        &self,
+        simd: S,
+        group: &Group,
+        channels: Range<usize>,
+        (near, pairs): (&Near, &GroupCache),
+        (weights, weight_slopes): (&[f64], &[f64]),
+        place: Place,
+    ) -> Slopes<S> {
+        let zero = simd.splat_f64s(0.0);
+        let (mut along, mut own, mut turn, mut stretch) = (zero, zero, zero, zero);
+        for (row, index) in channels.enumerate() {
+            let shape = group.channels[index].shape;
+            let (shapes, slopes) = (near.shape(shape), near.slope(shape));
+            let own_shape = simd.splat_f64s(shapes[place.lane]);
+            let own_slope = simd.splat_f64s(slopes[place.lane]);
+            let other = register::<S>(shapes, place.column);
+            let other_slope = register::<S>(slopes, place.column);
+            let mut weight = register::<S>(weights, row * BLOCK + place.within);
+            let weight_slope = register::<S>(weight_slopes, row * BLOCK + place.within);
+            let mut both = simd.mul_f64s(own_shape, other);
+            if THIRD {
+                let at = GroupCache::terms_of(group, place.block, index).start + place.within;
+                let third = register::<S>(&pairs.terms, at);
+                let third_slope = register::<S>(&pairs.term_slopes, at);
+                stretch = simd.mul_add_e_f64s(simd.mul_f64s(both, third_slope), weight, stretch);
+                both = simd.mul_f64s(both, third);
+                weight = simd.mul_f64s(third, weight);
+            }
+            turn = simd.mul_add_e_f64s(both, weight_slope, turn);
+            along = simd.mul_add_e_f64s(simd.mul_f64s(own_shape, other_slope), weight, along);
+            own = simd.mul_add_e_f64s(simd.mul_f64s(own_slope, other), weight, own);
+        }
+        let mut per_side = stretch;
+        if THIRD {
+            let inverse = register::<S>(&pairs.sides, place.block * BLOCK + place.within);
+            per_side = simd.mul_f64s(stretch, inverse);
+        }
+        Slopes {
+            along,
+            own,
+            turn,
+            per_side,
+        }
+    }
+}
+
+/// The channels' shapes are Gaussians exp(−η(r − rs)²)·fc(r) that differ in η alone: g′/g = fc′/fc − 2η(r − rs), so that two sums over the
+/// channels, Σ t·W and Σ η·t·W, give all derivatives with respect to distances. Parameter: whether there is a third side.
+struct CommonTally<'a, const THIRD: bool>(&'a Common);
+
+impl<const THIRD: bool> Tally for CommonTally<'_, THIRD> {
+    #[inline(always)]
+    fn sum<S: Simd>(
+        &self,
+        simd: S,
+        group: &Group,
+        channels: Range<usize>,
+        (near, pairs): (&Near, &GroupCache),
+        (weights, weight_slopes): (&[f64], &[f64]),
+        place: Place,
+    ) -> Slopes<S> {
+        let zero = simd.splat_f64s(0.0);
+        let (mut plain, mut by_eta, mut turn) = (zero, zero, zero);
+        let terms = &pairs.terms[GroupCache::terms_of(group, place.block, channels.start).start..];
+        for (row, index) in channels.enumerate() {
+            let at = row * BLOCK + place.within;
+            let term = register::<S>(terms, at);
+            let weighted = simd.mul_f64s(term, register::<S>(weights, at));
+            plain = simd.add_f64s(plain, weighted);
+            by_eta = simd.mul_add_e_f64s(simd.splat_f64s(self.0.etas[index]), weighted, by_eta);
+            turn = simd.mul_add_e_f64s(term, register::<S>(weight_slopes, at), turn);
+        }
+        by_eta = simd.add_f64s(by_eta, by_eta);
+        let mut per_side = zero;
+        if THIRD {
+            let at = place.block * BLOCK + place.within;
+            let fade = register::<S>(&pairs.fades, at);
+            let fade_slope = register::<S>(&pairs.fade_slopes, at);
+            by_eta = simd.mul_f64s(by_eta, fade);
+            turn = simd.mul_f64s(turn, fade);
+            // (Σ t·W·fc′ − 2Σ η·t·W·fc·(d − rs))/d.
+            let shift = simd.splat_f64s(self.0.shift);
+            let fixed = simd.mul_add_e_f64s(plain, fade_slope, simd.mul_f64s(by_eta, shift));
+            let inverse = register::<S>(&pairs.sides, at);
+            per_side = simd.sub_f64s(simd.mul_f64s(fixed, inverse), by_eta);
+            plain = simd.mul_f64s(plain, fade);
+        }
+        let declines = near.decline(self.0.radius);
+        let from_centre = simd.splat_f64s(near.distance[place.lane] - self.0.shift);
+        let decline = simd.splat_f64s(declines[place.lane]);
+        let own = simd.negate_mul_add_e_f64s(by_eta, from_centre, simd.mul_f64s(plain, decline));
+        let from_centre = simd.sub_f64s(
+            register::<S>(&near.distance, place.column),
+            simd.splat_f64s(self.0.shift),
+        );
+        let decline = register::<S>(declines, place.column);
+        let along = simd.negate_mul_add_e_f64s(by_eta, from_centre, simd.mul_f64s(plain, decline));
+        Slopes {
+            along,
+            own,
+            turn,
+            per_side,
+        }
+    }
+}
+
+/// Turns the derivatives for a register of pairs into pulls on j and on the others.
+#[inline(always)]
+fn turn<S: Simd, const THIRD: bool>(
+    simd: S,
+    near: &Near,
+    pairs: &GroupCache,
+    slopes: &Slopes<S>,
+    place: Place,
+    own: &mut Own<S>,
+    pull: &mut Pull,
+) {
+    let (lane, column) = (place.lane, place.column);
+    let inverse = register::<S>(&near.inverse, column);
+    let cosine = register::<S>(&pairs.cosines, place.block * BLOCK + place.within);
+    let turned = simd.mul_f64s(slopes.turn, cosine);
+    let per_own = simd.mul_f64s(slopes.turn, simd.splat_f64s(near.inverse[lane]));
+    let mut free = simd.mul_f64s(per_own, inverse);
+    let mut along = simd.negate_mul_add_e_f64s(turned, inverse, slopes.along);
+    own.by_cosine = simd.add_f64s(own.by_cosine, turned);
+    own.by_shape = simd.add_f64s(own.by_shape, slopes.own);
+    if THIRD {
+        free = simd.sub_f64s(free, slopes.per_side);
+        along = simd.mul_add_e_f64s(slopes.per_side, register::<S>(&near.distance, column), along);
+        own.by_side = simd.add_f64s(own.by_side, slopes.per_side);
+    }
+    let pulled = register_mut::<S>(&mut pull.along, column);
+    *pulled = simd.add_f64s(*pulled, along);
+    for k in 0..3 {
+        let row = &near.displacement[k];
+        let pulled = register_mut::<S>(&mut pull.free[k], column);
+        *pulled = simd.mul_add_e_f64s(free, simd.splat_f64s(row[lane]), *pulled);
+        own.free[k] = simd.mul_add_e_f64s(free, register::<S>(row, column), own.free[k]);
+    }
+}
+
+/// What pulls on one neighbour j, while its pairs are met one after another.
+struct Own<S: Simd> {
+    lane: usize,
+    /// Along its direction, by its shape, by the cosine and by the third side.
+    by_shape: S::f64s,
+    by_cosine: S::f64s,
+    by_side: S::f64s,
+    /// The rest.
+    free: [S::f64s; 3],
+}
+
+impl<S: Simd> Own<S> {
+    #[inline(always)]
+    fn new(simd: S, lane: usize) -> Self {
+        let zero = simd.splat_f64s(0.0);
+        Self {
+            lane,
+            by_shape: zero,
+            by_cosine: zero,
+            by_side: zero,
+            free: [zero; 3],
+        }
+    }
+
+    #[inline(always)]
+    fn add_to(&self, simd: S, near: &Near, pull: &mut Pull) {
+        let j = self.lane;
+        let by_cosine = simd.mul_f64s(self.by_cosine, simd.splat_f64s(near.inverse[j]));
+        let along = simd.mul_add_e_f64s(
+            self.by_side,
+            simd.splat_f64s(near.distance[j]),
+            simd.sub_f64s(self.by_shape, by_cosine),
+        );
+        pull.along[j] += simd.reduce_sum_f64s(along);
+        for (row, free) in pull.free.iter_mut().zip(self.free) {
+            row[j] += simd.reduce_sum_f64s(free);
+        }
+    }
 }
