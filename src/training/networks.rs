@@ -99,6 +99,10 @@ pub(super) fn carry_over(
     Some(member)
 }
 
+/// The weight of an epoch in the running mean of held-out errors. Held-out frames are few and the first epochs' steps large: single errors
+/// scatter, and the least of them would choose a lucky early epoch.
+const FRESH: f64 = 0.3;
+
 impl Task<'_> {
     /// The geometric mean of the spread of energy errors (over √N) and of the force errors on the held-out frames: the
     /// energies are what counts, the forces make the judgement certain where frames are few. Also the energy spread alone.
@@ -167,6 +171,7 @@ impl Task<'_> {
             set_parameters(&mut start, &vector);
         }
         let mut least = self.judge(&start).0;
+        let mut running = least;
         let mut best = start.clone();
         let mut trained = Trained {
             member: start.clone(),
@@ -188,10 +193,13 @@ impl Task<'_> {
             );
             let (score, energy) = self.judge(&member);
             trained.epochs += 1;
+            // From random weights the start says nothing of what follows.
+            let fresh = if trained.epochs == 1 && !self.warm { 1.0 } else { FRESH };
+            running = (1.0 - fresh) * running + fresh * score;
             if !score.is_finite() {
                 trained.diverged = true;
-            } else if score < least {
-                least = score;
+            } else if running < least {
+                least = running;
                 best.clone_from(&member);
                 trained.best_epoch = trained.epochs;
             }
