@@ -18,9 +18,6 @@ pub(super) const CHUNKS: usize = 8;
 /// The pairs of a block of chunks. As it is known to the compiler, loops over a block have no ends to check.
 pub(super) const BLOCK: usize = CHUNKS * LANES;
 
-/// The square of a third side that counts for nothing, beside that of the longest that counts.
-const FAR: f64 = 4.0;
-
 /// The pairs of one group, in whole blocks: chunk by chunk, lane by lane.
 #[derive(Debug, Default)]
 pub(super) struct GroupCache {
@@ -73,14 +70,9 @@ impl GroupCache {
             if silent {
                 continue;
             }
-            let mut from = if left == right { j + 1 } else { columns.start };
-            if group.third_side {
-                // From a whole register on; third sides to j itself and to those before it are made too long.
-                from -= from % LANES;
-            }
-            let most =
-                (self.chunks.len() * LANES + (columns.end - from.min(columns.end))).next_multiple_of(LANES) + LANES;
-            self.reserve(group, most + BLOCK);
+            let from = if left == right { j + 1 } else { columns.start };
+            let most = columns.len().next_multiple_of(LANES) + BLOCK;
+            self.reserve(group, self.chunks.len() * LANES + most);
             for column in (from..columns.end).step_by(LANES) {
                 self.add(simd, group, near, Chunk { lane: j, column }, limit);
             }
@@ -124,9 +116,6 @@ impl GroupCache {
         if group.third_side {
             let sides = &mut self.sides[at.clone()];
             squared_sides(simd, near, chunk, sides);
-            if group.populations[0] == group.populations[1] && chunk.column <= chunk.lane {
-                sides[..=chunk.lane - chunk.column].fill(FAR * limit);
-            }
             // What is not a number is not far, and shows.
             if sides.iter().fold(true, |far, square| far & (*square >= limit)) {
                 return;
