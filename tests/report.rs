@@ -2,7 +2,7 @@
 
 mod harness;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use harness::{expect, repository, silicon, text};
@@ -119,6 +119,35 @@ fn open_in_a_browser(html: &Path, figures: usize) {
     }
 }
 
+/// The figures of a folder: each is there as SVG and as a PNG of twice its size, of more than one colour.
+fn figures_in(folder: &Path) -> Vec<PathBuf> {
+    let all = || std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let of = |ending: &str| {
+        all()
+            .filter(|path| path.extension().is_some_and(|own| own == ending))
+            .collect()
+    };
+    let drawn: Vec<PathBuf> = of("svg");
+    assert_eq!(all().count(), 2 * drawn.len());
+    for svg in &drawn {
+        let text = std::fs::read_to_string(svg).unwrap();
+        let number = |name: &str| -> u32 {
+            let rest = text.split(&format!("{name}=\"")).nth(1).unwrap();
+            rest.split('"').next().unwrap().parse().unwrap()
+        };
+        let picture = resvg::tiny_skia::Pixmap::load_png(svg.with_extension("png")).unwrap();
+        let size = (2 * number("width"), 2 * number("height"));
+        assert_eq!((picture.width(), picture.height()), size, "{svg:?}");
+        let colours: std::collections::BTreeSet<_> = picture
+            .pixels()
+            .iter()
+            .map(|pixel| (pixel.red(), pixel.green(), pixel.blue()))
+            .collect();
+        assert!(colours.len() > 10, "{svg:?}: {} colours", colours.len());
+    }
+    drawn
+}
+
 #[test]
 fn the_report_opens_and_the_exports_are_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -147,7 +176,7 @@ fn the_report_opens_and_the_exports_are_read() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    let plots: Vec<_> = std::fs::read_dir(run.join("plots")).unwrap().collect();
+    let plots = figures_in(&run.join("plots"));
     assert!(plots.len() >= 6, "{plots:?}");
     assert_eq!(page.matches("<figure").count(), plots.len());
     open_in_a_browser(&run.join("report.html"), plots.len());

@@ -69,7 +69,7 @@ fn every_study_runs_reduced() {
             page.contains("<figure") && !page.contains("<script") && !page.contains("NaN"),
             "{name}"
         );
-        assert!(folder.path().join("plots/tau.svg").exists());
+        assert!(folder.path().join("plots/tau.svg").exists() && folder.path().join("plots/tau.png").exists());
         for row in rows(folder.path()) {
             if row["phase"] == "sampling" {
                 let acceptance: f64 = row["acceptance"].parse().unwrap();

@@ -36,7 +36,7 @@ pub struct Analyze {
     /// Write the report as one HTML page; without FILE into the run directory.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = BESIDE, conflicts_with = "chains")]
     html: Option<PathBuf>,
-    /// Write each figure of the report as SVG into a folder.
+    /// Write each figure of the report as SVG and PNG into a folder.
     #[arg(long, value_name = "FOLDER", conflicts_with = "chains")]
     plots: Option<PathBuf>,
     /// Add a column of your own: a CSV file with one column a chain and one row a sampling step.
