@@ -6,6 +6,7 @@
 // Everything must be inlined into the dispatched function, or it is not compiled for the machine's instructions.
 #![allow(clippy::inline_always)]
 
+mod elementary;
 mod jacobian;
 mod moments;
 mod radial;

@@ -7,8 +7,9 @@
 use pulp::Simd;
 
 use super::AtomCache;
+use super::elementary::exponentials;
 use super::radial::{exponents, fade};
-use super::vector::{accumulate, accumulate_scaled, along_direction, exponentials, first, fused};
+use super::vector::{accumulate, accumulate_scaled, along_direction, fused, register, registers};
 use super::{spectrum, tensor};
 use crate::descriptor::plan::{AngularPlan, LANES};
 use crate::linear::{Vec3, add, dot, scale, sub};
@@ -230,9 +231,9 @@ fn ascend<S: Simd>(
     for b in lower {
         let monomial = simd.splat_f64s(monomials[b * stride]);
         let row = &slopes[b * 3 * channels + at..];
-        x = simd.mul_add_e_f64s(monomial, first::<S>(row), x);
-        y = simd.mul_add_e_f64s(monomial, first::<S>(&row[channels..]), y);
-        z = simd.mul_add_e_f64s(monomial, first::<S>(&row[2 * channels..]), z);
+        x = simd.mul_add_e_f64s(monomial, register::<S>(row, 0), x);
+        y = simd.mul_add_e_f64s(monomial, register::<S>(row, channels), y);
+        z = simd.mul_add_e_f64s(monomial, register::<S>(row, 2 * channels), z);
     }
     [x, y, z]
 }
@@ -275,21 +276,21 @@ pub(super) fn backward<S: Simd>(
         let rising = &rising[seen.element * upper * 3 * channels..][..upper * 3 * channels];
         let constant = &by_moment[seen.element * set_size..][..channels];
         let own = &by_own[seen.element * channels..][..channels];
-        let shapes = S::as_simd_f64s(&cache.shapes[place * channels..][..channels]).0;
-        let shape_slopes = S::as_simd_f64s(&cache.shape_slopes[place * channels..][..channels]).0;
+        let shapes = registers::<S>(&cache.shapes[place * channels..][..channels]);
+        let shape_slopes = registers::<S>(&cache.shape_slopes[place * channels..][..channels]);
         let x = simd.splat_f64s(seen.direction[0]);
         let y = simd.splat_f64s(seen.direction[1]);
         let z = simd.splat_f64s(seen.direction[2]);
         let (mut along, mut turn) = (zero, [zero; 3]);
-        let lanes = channels / shapes.len().max(1);
-        for (register, (g, slope)) in shapes.iter().zip(shape_slopes).enumerate() {
+        for (number, (g, slope)) in shapes.iter().zip(shape_slopes).enumerate() {
+            let channel = number * S::F64_LANES;
             let top = ascend(
                 simd,
                 &cache.monomials[place..],
                 stride,
                 rising,
                 channels,
-                register * lanes,
+                channel,
                 lower..upper,
             );
             let next = ascend(
@@ -298,7 +299,7 @@ pub(super) fn backward<S: Simd>(
                 stride,
                 rising,
                 channels,
-                register * lanes,
+                channel,
                 lowest..lower,
             );
             let mut value = simd.mul_add_e_f64s(
@@ -307,9 +308,9 @@ pub(super) fn backward<S: Simd>(
                 simd.mul_f64s(low, along_direction(simd, [x, y, z], next)),
             );
             if degree == 1 {
-                value = simd.add_f64s(value, first::<S>(&constant[register * lanes..]));
+                value = simd.add_f64s(value, register::<S>(constant, channel));
             }
-            let own = first::<S>(&own[register * lanes..]);
+            let own = register::<S>(own, channel);
             let doubled = simd.mul_f64s(simd.add_f64s(own, own), *g);
             along = simd.mul_add_e_f64s(simd.add_f64s(value, doubled), *slope, along);
             for k in 0..3 {

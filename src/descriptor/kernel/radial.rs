@@ -6,8 +6,9 @@
 use pulp::Simd;
 
 use super::AtomCache;
+use super::elementary::exponentials;
 use super::rows::Fade;
-use super::vector::{accumulate, exponentials, inner, registers, registers_mut};
+use super::vector::{accumulate, inner, registers, registers_mut};
 use crate::descriptor::cutoff::CutoffFunction;
 use crate::descriptor::plan::{Ladder, Plan};
 use crate::linear::{Vec3, scale};

@@ -7,119 +7,11 @@ use std::f64::consts::PI;
 
 use pulp::Simd;
 
-use super::vector::{Lanes, exponentials, fused};
+use super::elementary::{COSINE, SINE, TANH, clamp, exponentials, polynomial, power};
+use super::vector::{Lanes, fused};
 use crate::descriptor::cutoff::{CutoffFunction, CutoffKind};
 use crate::descriptor::plan::{Angle, Factor};
 use crate::descriptor::window::{Core, Window};
-
-/// tanh(x)/x as a polynomial in x², for |x| ≤ 1; highest power first.
-const TANH: [f64; 16] = [
-    -6.20675330545365e-08,
-    6.496857637862531e-07,
-    -3.402993826979274e-06,
-    1.2306805295349983e-05,
-    -3.603918536997382e-05,
-    9.472256075732066e-05,
-    -0.00023801236323479905,
-    0.0005896028950856166,
-    -0.00145571559077928,
-    0.003592104115230281,
-    -0.008863232181130274,
-    0.021869488226930838,
-    -0.05396825395091773,
-    0.13333333333282113,
-    -0.3333333333333273,
-    1.0,
-];
-/// sin(πy)/y as a polynomial in y², for |y| ≤ ½.
-const SINE: [f64; 10] = [
-    -2.228371216069697e-08,
-    7.94853903737232e-07,
-    -2.1915250301851375e-05,
-    0.0004663027874593273,
-    -0.007370430943702136,
-    0.08214588661099356,
-    -0.5992645293207869,
-    2.5501640398773455,
-    -5.16771278004997,
-    PI,
-];
-/// cos(πy) as a polynomial in y², for |y| ≤ ½.
-const COSINE: [f64; 11] = [
-    3.500312073703762e-09,
-    -1.3872781244548443e-07,
-    4.303048928191089e-06,
-    -0.00010463810062667314,
-    0.0019295743088292205,
-    -0.0258068913899647,
-    0.23533063035889057,
-    -1.3352627688545895,
-    4.0587121264167685,
-    -4.934802200544679,
-    1.0,
-];
-/// arctan(t)/t as a polynomial in t², for |t| ≤ tan(π/8).
-const ARCTANGENT: [f64; 13] = [
-    0.015113765096600925,
-    -0.03338782450121195,
-    0.04499500728984032,
-    -0.05217312574061591,
-    0.05876834004614161,
-    -0.06666205259976526,
-    0.07692281099937744,
-    -0.09090908059031191,
-    0.11111111085322109,
-    -0.1428571428532971,
-    0.19999999999997015,
-    -0.33333333333333326,
-    1.0,
-];
-
-/// A polynomial, its highest coefficient first (Horner).
-#[inline(always)]
-fn polynomial<S: Simd, const N: usize>(coefficients: &[f64; N], x: f64) -> f64 {
-    let mut value = coefficients[0];
-    for coefficient in &coefficients[1..] {
-        value = fused::<S>(value, x, *coefficient);
-    }
-    value
-}
-
-/// x clamped to [low, high]; a vector instruction each.
-#[inline(always)]
-fn clamp(x: f64, low: f64, high: f64) -> f64 {
-    let x = if x > low { x } else { low };
-    if x < high { x } else { high }
-}
-
-/// 1/√x of a positive normal number, to about one unit in the last place: a linear guess in the logarithm, made from the bits and right
-/// to 3 %, and two steps of fourth order, y ← y·(1 − h)^(−½) to h³ with h = 1 − x·y². Several times faster than a square root and a
-/// division.
-#[inline(always)]
-pub(super) fn inverse_root<S: Simd>(x: f64) -> f64 {
-    let mut y = f64::from_bits(0x5FE6_EB50_C7B5_37A9 - (x.to_bits() >> 1));
-    for _ in 0..2 {
-        let h = fused::<S>(-(x * y), y, 1.0);
-        let rise = fused::<S>(h, fused::<S>(h, 0.3125, 0.375), 0.5);
-        y = fused::<S>(y * h, rise, y);
-    }
-    y
-}
-
-/// The angle between two unit vectors from its sine and its cosine, by the tangent of a quarter of it.
-#[inline(always)]
-pub(super) fn angle<S: Simd>(sine: f64, cosine: f64) -> f64 {
-    let acute = cosine.abs();
-    let half_square = 0.5 + 0.5 * acute;
-    let half_cosine = half_square * inverse_root::<S>(half_square);
-    let quarter_tangent = sine / (2.0 * fused::<S>(half_cosine, half_cosine, half_cosine));
-    let quarter = quarter_tangent * polynomial::<S, 13>(&ARCTANGENT, quarter_tangent * quarter_tangent);
-    if cosine < 0.0 {
-        PI - 4.0 * quarter
-    } else {
-        4.0 * quarter
-    }
-}
 
 /// The value and the derivative of the polynomial core of degree 2M + 1 with 0 ≤ x ≤ 1, see [`Core`].
 #[inline(always)]
@@ -354,7 +246,8 @@ pub(super) fn factor_row<S: Simd>(
         Factor::Gaussian(gaussian) => {
             fade.update::<S>(cutoff, gaussian.cutoff, r);
             gaussian_row::<S>(gaussian.eta, gaussian.shift, r, values);
-            let fades = fade.values[..r.len()].iter().zip(&fade.slopes[..r.len()]);
+            let (fade_values, fade_slopes) = fade.rows(r.len());
+            let fades = fade_values.iter().zip(fade_slopes);
             for (((r, value), slope), (fade, fade_slope)) in
                 r.iter().zip(values.iter_mut()).zip(slopes.iter_mut()).zip(fades)
             {
@@ -371,7 +264,8 @@ pub(super) fn factor_row<S: Simd>(
             }
             // The argument stays within the cutoff's factor of −1 to 1 wherever the fade is not zero.
             chebyshev_row(simd, *order, values, slopes);
-            let fades = fade.values[..r.len()].iter().zip(&fade.slopes[..r.len()]);
+            let (fade_values, fade_slopes) = fade.rows(r.len());
+            let fades = fade_values.iter().zip(fade_slopes);
             for ((value, slope), (fade, fade_slope)) in values.iter_mut().zip(slopes.iter_mut()).zip(fades) {
                 *slope = fused::<S>(*value, *fade_slope, scale * *slope * fade);
                 *value *= fade;
@@ -491,15 +385,7 @@ fn power_row<S: Simd, const POWER: u32>(
             }
             _ => {
                 let positive = simd.greater_than_f64s(base, zero);
-                let (mut power, mut factor, mut left) = (one, base, zeta - 1);
-                while left > 0 {
-                    if left & 1 == 1 {
-                        power = simd.mul_f64s(power, factor);
-                    }
-                    left >>= 1;
-                    factor = simd.mul_f64s(factor, factor);
-                }
-                simd.select_f64s(positive, power, zero)
+                simd.select_f64s(positive, power(simd, base, zeta - 1), zero)
             }
         };
         *value = simd.mul_f64s(lower, base);

@@ -134,25 +134,18 @@ impl Polynomial {
 pub(in crate::descriptor) struct Channel {
     pub shape: usize,
     pub polynomials: Vec<Polynomial>,
+    /// The highest degree of the polynomials; 0 where there are none.
+    pub degree: usize,
     pub products: Vec<Product>,
 }
 
 impl Channel {
-    /// The highest degree of its polynomials; 0 where there are none.
-    pub fn degree(&self) -> usize {
-        let degrees = self
-            .polynomials
-            .iter()
-            .map(|polynomial| polynomial.coefficients.len() - 1);
-        degrees.max().unwrap_or(0)
-    }
-
     /// How many sums over pairs its functions are made of: those of cosⁿ θ, then those of products.
     pub fn sums(&self) -> usize {
         let powers = if self.polynomials.is_empty() {
             0
         } else {
-            self.degree() + 1
+            self.degree + 1
         };
         powers + self.products.len()
     }
@@ -360,12 +353,14 @@ impl TripletPlan {
             group.channels.push(Channel {
                 shape,
                 polynomials: Vec::new(),
+                degree: 0,
                 products: Vec::new(),
             });
             group.channels.len() - 1
         });
         let channel = &mut group.channels[channel];
         if let Some(polynomial) = Polynomial::new(feature, factor, &angle) {
+            channel.degree = channel.degree.max(polynomial.coefficients.len() - 1);
             channel.polynomials.push(polynomial);
         } else {
             let angle = place_of(&mut group.angles, angle);

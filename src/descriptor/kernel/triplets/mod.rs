@@ -94,7 +94,7 @@ pub(super) fn forward<S: Simd>(
                 let own;
                 (own, sums) = sums.split_at_mut(channel.sums() * LANES);
                 let cosines = &pairs.cosines[GroupCache::pairs_of(block)];
-                let own = add_powers(simd, channel.degree(), &work.radials, cosines, own);
+                let own = add_powers(simd, channel.degree, &work.radials, cosines, own);
                 contract(simd, &channel.products, &work.radials, &work.angles, own);
             }
         }
@@ -153,7 +153,7 @@ pub(super) fn backward<S: Simd>(
                 let at = index * BLOCK..(index + 1) * BLOCK;
                 let (weights, weight_slopes) = (&mut work.weights[at.clone()], &mut work.weight_slopes[at]);
                 let cosines = &pairs.cosines[GroupCache::pairs_of(block)];
-                let degree = channel.degree();
+                let degree = channel.degree;
                 evaluate_polynomial(
                     simd,
                     degree,
@@ -214,7 +214,7 @@ pub(super) fn jacobian<S: Simd>(simd: S, plan: &TripletPlan, cache: &mut AtomCac
                     let weights = (&mut work.weights[..BLOCK], &mut work.weight_slopes[..BLOCK]);
                     let mut coefficients = [0.0; DEGREE + 1];
                     coefficients[..polynomial.coefficients.len()].copy_from_slice(&polynomial.coefficients);
-                    evaluate_polynomial(simd, channel.degree(), &coefficients, cosines, weights);
+                    evaluate_polynomial(simd, channel.degree, &coefficients, cosines, weights);
                     let weights = (&work.weights[..BLOCK], &work.weight_slopes[..BLOCK]);
                     spread(simd, group, index..index + 1, (near, pairs, block), weights, pull);
                 }

@@ -6,8 +6,9 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use super::super::rows::{Fade, Pairs, angle, cutoff_row, factor_row, gaussian_row, inverse_root};
-use super::super::vector::{Lanes, along_direction, fused, register, register_mut, whole_power};
+use super::super::elementary::{angle, inverse_root, power};
+use super::super::rows::{Fade, Pairs, cutoff_row, factor_row, gaussian_row};
+use super::super::vector::{Lanes, along_direction, fused, register, register_mut, registers_mut};
 use super::near::Near;
 use crate::descriptor::cutoff::CutoffFunction;
 use crate::descriptor::plan::{Group, LANES, TripletPlan};
@@ -204,12 +205,12 @@ impl GroupCache {
             cutoff_row::<S>(cutoff, common.cutoff, distances, fades, fade_slopes);
             for step in &common.steps {
                 let at = Self::terms_of(group, block, step.channel);
-                if let Some((from, power)) = step.power {
+                if let Some((from, exponent)) = step.power {
                     let from = Self::terms_of(group, block, from).start;
                     for place in 0..BLOCK / S::F64_LANES {
                         let place = place * S::F64_LANES;
                         let root = register::<S>(&self.terms, from + place);
-                        *register_mut::<S>(&mut self.terms, at.start + place) = whole_power(simd, root, power);
+                        *register_mut::<S>(&mut self.terms, at.start + place) = power(simd, root, exponent);
                     }
                 } else {
                     let eta = common.etas[step.channel];
@@ -257,7 +258,7 @@ fn squared_sides<S: Simd>(simd: S, near: &Near, chunk: Chunk, out: &mut [f64]) {
     let x_j = simd.splat_f64s(x[chunk.lane]);
     let y_j = simd.splat_f64s(y[chunk.lane]);
     let z_j = simd.splat_f64s(z[chunk.lane]);
-    for (part, out) in S::as_mut_simd_f64s(out).0.iter_mut().enumerate() {
+    for (part, out) in registers_mut::<S>(out).iter_mut().enumerate() {
         let column = chunk.column + part * S::F64_LANES;
         let a = simd.sub_f64s(register::<S>(x, column), x_j);
         let b = simd.sub_f64s(register::<S>(y, column), y_j);
@@ -273,7 +274,7 @@ fn cosines<S: Simd>(simd: S, near: &Near, chunk: Chunk, out: &mut [f64]) {
     let x_j = simd.splat_f64s(x[chunk.lane]);
     let y_j = simd.splat_f64s(y[chunk.lane]);
     let z_j = simd.splat_f64s(z[chunk.lane]);
-    for (part, out) in S::as_mut_simd_f64s(out).0.iter_mut().enumerate() {
+    for (part, out) in registers_mut::<S>(out).iter_mut().enumerate() {
         let column = chunk.column + part * S::F64_LANES;
         let own = [x_j, y_j, z_j];
         let other = [

@@ -57,14 +57,14 @@ fn multiply<S: Simd, const COMMON: bool, const THIRD: bool>(
     let chunks = &pairs.chunks[block * CHUNKS..(block + 1) * CHUNKS];
     let at = GroupCache::terms_of(group, block, channel);
     let at = if COMMON || THIRD { at } else { 0..0 };
-    let terms = S::as_mut_simd_f64s(&mut pairs.terms[at]).0;
+    let terms = registers_mut::<S>(&mut pairs.terms[at]);
     let at = if COMMON && THIRD {
         GroupCache::pairs_of(block)
     } else {
         0..0
     };
-    let fades = S::as_simd_f64s(&pairs.fades[at]).0;
-    let radials = S::as_mut_simd_f64s(&mut radials[..BLOCK]).0;
+    let fades = registers::<S>(&pairs.fades[at]);
+    let radials = registers_mut::<S>(&mut radials[..BLOCK]);
     let parts = LANES / S::F64_LANES;
     for (place, chunk) in chunks.iter().enumerate() {
         let own = simd.splat_f64s(shapes[chunk.lane]);
@@ -90,8 +90,8 @@ fn multiply<S: Simd, const COMMON: bool, const THIRD: bool>(
 /// Adds Σ radial·angle of each product to its register.
 #[inline(always)]
 pub(super) fn contract<S: Simd>(simd: S, products: &[Product], radials: &[f64], angles: &[f64], sums: &mut [f64]) {
-    let radials = S::as_simd_f64s(&radials[..BLOCK]).0;
-    let row = |product: &Product| S::as_simd_f64s(&angles[product.angle * BLOCK..][..BLOCK]).0;
+    let radials = registers::<S>(&radials[..BLOCK]);
+    let row = |product: &Product| registers::<S>(&angles[product.angle * BLOCK..][..BLOCK]);
     for (products, sums) in products.chunks(4).zip(sums.chunks_mut(4 * LANES)) {
         if let [a, b, c, d] = products {
             let zero = simd.splat_f64s(0.0);
@@ -104,7 +104,7 @@ pub(super) fn contract<S: Simd>(simd: S, products: &[Product], radials: &[f64], 
                 sum_d = simd.mul_add_e_f64s(*radial, *d, sum_d);
             }
             for (sums, sum) in sums.chunks_exact_mut(LANES).zip([sum_a, sum_b, sum_c, sum_d]) {
-                let sums = &mut S::as_mut_simd_f64s(sums).0[0];
+                let sums = &mut registers_mut::<S>(sums)[0];
                 *sums = simd.add_f64s(*sums, sum);
             }
             continue;
@@ -114,7 +114,7 @@ pub(super) fn contract<S: Simd>(simd: S, products: &[Product], radials: &[f64], 
             for (radial, angle) in radials.iter().zip(row(product)) {
                 sum = simd.mul_add_e_f64s(*radial, *angle, sum);
             }
-            let sums = &mut S::as_mut_simd_f64s(sums).0[0];
+            let sums = &mut registers_mut::<S>(sums)[0];
             *sums = simd.add_f64s(*sums, sum);
         }
     }
@@ -210,8 +210,8 @@ pub(super) fn weigh_angles<S: Simd>(
     (angles, angle_slopes): (&[f64], &[f64]),
     (weights, weight_slopes): (&mut [f64], &mut [f64]),
 ) {
-    let weights = S::as_mut_simd_f64s(&mut weights[..BLOCK]).0;
-    let weight_slopes = S::as_mut_simd_f64s(&mut weight_slopes[..BLOCK]).0;
+    let weights = registers_mut::<S>(&mut weights[..BLOCK]);
+    let weight_slopes = registers_mut::<S>(&mut weight_slopes[..BLOCK]);
     for (round, products) in products.chunks(4).enumerate() {
         let (mut factors, mut rows) = ([simd.splat_f64s(0.0); 4], [0; 4]);
         for (place, product) in products.iter().enumerate() {
@@ -235,10 +235,10 @@ fn add_rows<S: Simd>(
     factors: [S::f64s; 4],
     rows: [usize; 4],
 ) {
-    let a = S::as_simd_f64s(&from[rows[0]..rows[0] + BLOCK]).0;
-    let b = S::as_simd_f64s(&from[rows[1]..rows[1] + BLOCK]).0;
-    let c = S::as_simd_f64s(&from[rows[2]..rows[2] + BLOCK]).0;
-    let d = S::as_simd_f64s(&from[rows[3]..rows[3] + BLOCK]).0;
+    let a = registers::<S>(&from[rows[0]..rows[0] + BLOCK]);
+    let b = registers::<S>(&from[rows[1]..rows[1] + BLOCK]);
+    let c = registers::<S>(&from[rows[2]..rows[2] + BLOCK]);
+    let d = registers::<S>(&from[rows[3]..rows[3] + BLOCK]);
     if terms == 4 {
         for ((((out, a), b), c), d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
             let sum = if fresh { simd.splat_f64s(0.0) } else { *out };

@@ -57,8 +57,14 @@ pub(super) fn spread<S: Simd>(
             let tally = CommonTally::<false>(common);
             spread_block::<S, _, false>(simd, &tally, group, channels, pairs, weights, pull);
         }
-        (None, true) => spread_block::<S, _, true>(simd, &OwnTally::<true>, group, channels, pairs, weights, pull),
-        (None, false) => spread_block::<S, _, false>(simd, &OwnTally::<false>, group, channels, pairs, weights, pull),
+        (None, true) => {
+            let tally = SeparateTally::<true>;
+            spread_block::<S, _, true>(simd, &tally, group, channels, pairs, weights, pull);
+        }
+        (None, false) => {
+            let tally = SeparateTally::<false>;
+            spread_block::<S, _, false>(simd, &tally, group, channels, pairs, weights, pull);
+        }
     }
 }
 
@@ -77,11 +83,11 @@ fn spread_block<S: Simd, T: Tally, const THIRD: bool>(
     pull: &mut Pull,
 ) {
     let chunks = pairs.chunks_of(block);
-    let mut own = Own::new(simd, chunks[0].lane);
+    let mut own = OwnPull::new(simd, chunks[0].lane);
     for (place, chunk) in chunks.iter().enumerate() {
         if chunk.lane != own.lane {
             own.add_to(simd, near, pull);
-            own = Own::new(simd, chunk.lane);
+            own = OwnPull::new(simd, chunk.lane);
         }
         for part in (0..LANES).step_by(S::F64_LANES) {
             let place = Place {
@@ -131,9 +137,9 @@ trait Tally {
 }
 
 /// Each channel's shapes have slopes of their own. Parameter: whether there is a third side.
-struct OwnTally<const THIRD: bool>;
+struct SeparateTally<const THIRD: bool>;
 
-impl<const THIRD: bool> Tally for OwnTally<THIRD> {
+impl<const THIRD: bool> Tally for SeparateTally<THIRD> {
     #[inline(always)]
     fn sum<S: Simd>(
         &self,
@@ -250,7 +256,7 @@ fn turn<S: Simd, const THIRD: bool>(
     pairs: &GroupCache,
     slopes: &Slopes<S>,
     place: Place,
-    own: &mut Own<S>,
+    own: &mut OwnPull<S>,
     pull: &mut Pull,
 ) {
     let (lane, column) = (place.lane, place.column);
@@ -278,7 +284,7 @@ fn turn<S: Simd, const THIRD: bool>(
 }
 
 /// What pulls on one neighbour j, while its pairs are met one after another.
-struct Own<S: Simd> {
+struct OwnPull<S: Simd> {
     lane: usize,
     /// Along its direction, by its shape, by the cosine and by the third side.
     by_shape: S::f64s,
@@ -288,7 +294,7 @@ struct Own<S: Simd> {
     free: [S::f64s; 3],
 }
 
-impl<S: Simd> Own<S> {
+impl<S: Simd> OwnPull<S> {
     #[inline(always)]
     fn new(simd: S, lane: usize) -> Self {
         let zero = simd.splat_f64s(0.0);
