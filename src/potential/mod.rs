@@ -41,12 +41,10 @@ impl Labels {
 #[derive(Debug, Default)]
 pub struct Workspace {
     neighbours: Option<VerletList>,
-    /// What a neural potential reuses from atom to atom.
-    pool: scratch::Pool,
 }
 
 impl Workspace {
-    /// The skin in Å that lists are built with.
+    /// The skin in Å that the lists of trajectories are built with.
     pub const SKIN: f64 = 0.6;
 
     /// An empty workspace.
@@ -56,23 +54,18 @@ impl Workspace {
 
     /// Forgets the neighbour list.
     pub fn reset(&mut self) {
-        self.neighbours = None;
+        if let Some(list) = &mut self.neighbours {
+            list.forget();
+        }
     }
 
     /// The Verlet list for a cutoff in Å, made anew where the cutoff differs from the last one's.
     pub fn verlet(&mut self, cutoff: f64) -> &mut VerletList {
-        self.parts(cutoff).0
-    }
-
-    /// [`Workspace::verlet`] and the scratch space beside it.
-    fn parts(&mut self, cutoff: f64) -> (&mut VerletList, &scratch::Pool) {
         if self.neighbours.as_ref().is_some_and(|list| list.cutoff() != cutoff) {
             self.neighbours = None;
         }
-        let list = self
-            .neighbours
-            .get_or_insert_with(|| VerletList::new(cutoff, Self::SKIN));
-        (list, &self.pool)
+        self.neighbours
+            .get_or_insert_with(|| VerletList::new(cutoff, Self::SKIN))
     }
 }
 

@@ -11,7 +11,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::scratch::{Pool, Scratch};
+use super::scratch::{self, Scratch};
 use super::{FeatureRange, Labels, Potential, Scaling, Workspace};
 use crate::descriptor::{AtomCache, Descriptor};
 use crate::linear::{Vec3, ZERO3, add, scale};
@@ -276,14 +276,7 @@ impl NeuralPotential {
 
     /// Energy, forces and virial (Σ dE/dε) with some of the members. Large systems are shared among threads block by block, and
     /// what the blocks find is added in their order: the result does not depend on the number of threads.
-    fn total(
-        &self,
-        members: &[Member],
-        structure: &Structure,
-        elements: &[usize],
-        list: &NeighbourList,
-        pool: &Pool,
-    ) -> Totals {
+    fn total(&self, members: &[Member], structure: &Structure, elements: &[usize], list: &NeighbourList) -> Totals {
         let mut totals = Totals {
             energy: 0.0,
             forces: vec![[0.0; 3]; structure.len()],
@@ -293,12 +286,8 @@ impl NeuralPotential {
         let mut order: Vec<usize> = (0..structure.len()).collect();
         order.sort_by_key(|i| elements[*i]);
         let blocks: Vec<&[usize]> = order.chunks(self.descriptor.block()).collect();
-        let work = |atoms: &&[usize]| {
-            let mut scratch = pool.take();
-            let block = self.block(members, structure, elements, list, atoms, &mut scratch);
-            pool.give(scratch);
-            block
-        };
+        let work =
+            |atoms: &&[usize]| scratch::with(|scratch| self.block(members, structure, elements, list, atoms, scratch));
         // A batch of blocks at a time bounds the memory of pending contributions.
         for batch in blocks.chunks(64) {
             if structure.len() < PARALLEL {
@@ -422,13 +411,12 @@ impl NeuralPotential {
             return None;
         }
         let elements = self.admissible(structure)?;
-        let (list, pool) = workspace.parts(self.descriptor.cutoff());
-        let list = list.update(structure);
+        let list = workspace.verlet(self.descriptor.cutoff()).update(structure);
         let mut energies = Vec::new();
         let mut forces = Vec::new();
         for member in &self.members {
             let only = std::slice::from_ref(member);
-            let totals = self.total(only, structure, &elements, list, pool);
+            let totals = self.total(only, structure, &elements, list);
             energies.push(totals.energy);
             forces.push(totals.forces);
         }
@@ -453,9 +441,8 @@ impl Potential for NeuralPotential {
                 stress: structure.cell.is_bulk().then_some([[f64::NAN; 3]; 3]),
             };
         };
-        let (list, pool) = workspace.parts(self.descriptor.cutoff());
-        let list = list.update(structure);
-        let Totals { energy, forces, virial } = self.total(&self.members, structure, &elements, list, pool);
+        let list = workspace.verlet(self.descriptor.cutoff()).update(structure);
+        let Totals { energy, forces, virial } = self.total(&self.members, structure, &elements, list);
         let stress = structure.cell.is_bulk().then(|| {
             let per_volume = 1.0 / structure.cell.volume();
             let mut stress = ZERO3;

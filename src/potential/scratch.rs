@@ -1,9 +1,15 @@
 //! Scratch space that threads reuse from block to block of atoms.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::cell::RefCell;
 
 use crate::descriptor::AtomCache;
 use crate::linear::Vec3;
+
+thread_local! {
+    /// A thread's own: structures that are evaluated one by one need no memory of their own, which would be fetched from the system and given
+    /// back each time.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
 
 /// What one thread reuses from block to block.
 #[derive(Debug, Default)]
@@ -13,21 +19,10 @@ pub(super) struct Scratch {
     pub network: Vec<f64>,
 }
 
-/// Scratch space for as many threads as work at once.
-#[derive(Debug, Default)]
-pub(super) struct Pool(Mutex<Vec<Scratch>>);
-
-impl Pool {
-    pub fn take(&self) -> Scratch {
-        self.lock().pop().unwrap_or_default()
-    }
-
-    pub fn give(&self, scratch: Scratch) {
-        self.lock().push(scratch);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Scratch>> {
-        // Whatever a thread that panicked left is scratch all the same.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Lends the thread's scratch space, or new one to whoever asks while it is lent.
+pub(super) fn with<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
+    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+        Ok(mut scratch) => work(&mut scratch),
+        Err(_) => work(&mut Scratch::default()),
+    })
 }

@@ -17,10 +17,35 @@ pub struct Neighbour {
 
 impl Neighbour {
     /// Index and image as one number, in their lexicographic order.
-    #[inline]
-    fn rank(&self) -> u128 {
+    pub(super) fn rank(&self) -> u128 {
         let [a, b, c] = self.shift.map(|x| u128::from(x.cast_unsigned() ^ 0x8000_0000));
         (u128::from(self.index) << 96) | (a << 64) | (b << 32) | c
+    }
+
+    /// The furthest image, in steps along each lattice vector, that a short rank has room for.
+    pub(super) const SHORT_STEPS: u64 = 511;
+
+    /// Index and image as a number that adds: the sum of two is that of the summed indices and images.
+    pub(super) fn summand(index: u64, shift: [i64; 3]) -> u64 {
+        let image = shift.iter().fold(0_i64, |sum, steps| (sum << 10) + steps);
+        (index << 30).wrapping_add_signed(image)
+    }
+
+    /// Half of [`Neighbour::rank`]'s bits, in the same order, for an image no further than [`Neighbour::SHORT_STEPS`]: a
+    /// [`Neighbour::summand`] whose steps have been made positive.
+    pub(super) fn short_rank(index: u64, shift: [i64; 3]) -> u64 {
+        Self::summand(index, shift.map(|steps| steps + 512))
+    }
+
+    /// The neighbour of a short rank.
+    #[inline]
+    pub(super) fn of_short_rank(rank: u64, vectors: &Mat3) -> Self {
+        let shift = [20, 10, 0].map(|bits| ((rank >> bits) & 1023) as i32 - 512);
+        Self {
+            index: (rank >> 30) as u32,
+            shift,
+            offset: image_offset(shift, vectors),
+        }
     }
 }
 
@@ -44,25 +69,29 @@ impl NeighbourList {
     /// Atoms whose position is not finite, or further than 10⁸ Å from the origin, get no neighbours, and a list that
     /// would exceed [`NeighbourList::LARGEST`] or hold 10⁵ neighbours per atom is left without any; [`NeighbourList::is_complete`] is then false.
     pub fn build(structure: &Structure, cutoff: f64) -> Self {
+        let mut list = Self::without_neighbours(0, true);
+        list.rebuild(structure, cutoff);
+        list
+    }
+
+    /// [`NeighbourList::build`] in the memory of an old list.
+    pub(super) fn rebuild(&mut self, structure: &Structure, cutoff: f64) {
+        self.starts.clear();
+        self.neighbours.clear();
+        self.complete = self.append_all(structure, cutoff);
+        // A search that was given up part of the way leaves no neighbours.
+        if self.starts.len() <= structure.len() {
+            *self = Self::without_neighbours(structure.len(), false);
+        }
+    }
+
+    /// Fills an empty list; false if it is not complete.
+    fn append_all(&mut self, structure: &Structure, cutoff: f64) -> bool {
         let most = Self::LARGEST.min(1_000_000 + Self::LARGEST_PER_ATOM * structure.len());
         let Some(search) = Search::new(&structure.cell, &structure.positions, cutoff) else {
-            return Self::without_neighbours(structure.len(), false);
+            return false;
         };
-        let mut list = Self {
-            starts: Vec::with_capacity(structure.len() + 1),
-            neighbours: Vec::new(),
-            complete: search.all_placed(),
-        };
-        list.starts.push(0);
-        for i in 0..structure.len() {
-            let first = list.neighbours.len();
-            if !search.append_neighbours(i, most, &mut list.neighbours) {
-                return Self::without_neighbours(structure.len(), false);
-            }
-            list.neighbours[first..].sort_unstable_by_key(Neighbour::rank);
-            list.starts.push(list.neighbours.len() as u32);
-        }
-        list
+        search.list(most, &mut self.starts, &mut self.neighbours) && search.all_placed()
     }
 
     /// The slow reference: every pair of atoms in every image that could matter, O(N²).

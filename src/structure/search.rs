@@ -1,8 +1,10 @@
 //! Finding neighbours in linear time: atoms wrapped into a reduced cell and sorted into bins.
 
+use std::ops::Range;
+
 use super::Cell;
 use super::neighbours::{Neighbour, within};
-use super::reduction::reduce;
+use super::reduction::{ReducedFrame, reduce};
 use crate::linear::{self, Mat3, Vec3, add, dot, norm, row_times, scale, sub};
 
 /// Atoms further from the origin than this (Å) are lost: no double-precision distance to them is meaningful.
@@ -12,24 +14,43 @@ const MOST_VISITS: f64 = 1e10;
 /// More images along one direction than this mean a cell that has collapsed to a plane.
 const MOST_IMAGES: f64 = 1e5;
 
-/// One step from a bin along one direction.
-struct Step {
-    /// The bin it leads to.
-    bin: usize,
-    /// The image of the cell that bin lies in.
-    image: i64,
+/// Bins in a row along one direction that lie in one image of the cell.
+struct Run {
+    bins: Range<usize>,
+    /// The image, in steps along the cell's own vectors.
+    shift: Shift,
     /// The image's Cartesian offset, Å.
     offset: Vec3,
 }
+
+/// Steps along the cell's own vectors, before they are known to be few enough for a neighbour's.
+type Shift = [i64; 3];
 
 /// Where an atom stands in the search frame.
 #[derive(Clone, Copy)]
 struct Place {
     bin: [usize; 3],
-    /// The image of the reduced cell that holds the atom's true position.
-    image: [i64; 3],
+    /// From the atom's wrapped position to its true one.
+    shift: Shift,
     /// The position wrapped into the reduced cell, Å.
     wrapped: Vec3,
+}
+
+/// The atoms bin by bin, a column for each component of their wrapped positions.
+#[derive(Default)]
+struct Columns {
+    /// Where each bin's atoms begin.
+    starts: Vec<u32>,
+    wrapped: [Vec<f64>; 3],
+    atoms: Vec<u32>,
+    /// What atom and place of each add to a neighbour's short rank ([`Neighbour::summand`]).
+    summands: Vec<u64>,
+}
+
+impl Columns {
+    fn of(&self, bin: usize) -> Range<usize> {
+        self.starts[bin] as usize..self.starts[bin + 1] as usize
+    }
 }
 
 /// Atoms sorted into bins, ready to be asked for the neighbours of each.
@@ -37,16 +58,28 @@ pub(super) struct Search<'a> {
     cell: &'a Cell,
     positions: &'a [Vec3],
     cutoff: f64,
-    /// The square of the cutoff widened by the rounding errors of wrapping, Å².
+    /// The square of the cutoff widened by the rounding errors of wrapping, Å²: no neighbour is further in the search frame.
     coarse: f64,
-    coefficients: [[i64; 3]; 3],
+    /// The square of the cutoff narrowed by them, Å²: whoever is no further in the search frame is a neighbour.
+    sure: f64,
+    /// Whether all images that can be met are few enough steps away for short ranks.
+    short: bool,
     bins: [usize; 3],
-    /// For each direction and bin, the bins within reach.
-    steps: [Vec<Vec<Step>>; 3],
+    /// For each direction and bin, the bins within reach: one by one along the first two, in runs along the last.
+    runs: [Vec<Vec<Run>>; 3],
     places: Vec<Option<Place>>,
-    /// Where each bin's atoms begin in `sorted`.
-    starts: Vec<u32>,
-    sorted: Vec<(u32, Vec3, [i64; 3])>,
+    columns: Columns,
+}
+
+/// All atoms within reach of one bin.
+#[derive(Default)]
+struct Surroundings {
+    /// In the search frame, Å.
+    positions: [Vec<f64>; 3],
+    /// What atom, place and image of each add to a neighbour's short rank.
+    summands: Vec<u64>,
+    /// Their squared distances from one atom of the bin, Å².
+    squares: Vec<f64>,
 }
 
 impl<'a> Search<'a> {
@@ -73,7 +106,7 @@ impl<'a> Search<'a> {
 
         let (lower, lengths) = extents(&fractional, periodic, &reduced.vectors);
         let bins = bin_counts(lengths, reach, positions.len());
-        let mut steps = [const { Vec::new() }; 3];
+        let mut runs = [const { Vec::new() }; 3];
         let mut visits = positions.len() as f64;
         for k in 0..3 {
             let span = (reach * bins[k] as f64 / lengths[k]).ceil();
@@ -82,26 +115,39 @@ impl<'a> Search<'a> {
             if !(visits < MOST_VISITS && span < MOST_IMAGES && reach.is_finite()) {
                 return None;
             }
-            steps[k] = (0..bins[k])
-                .map(|bin| steps_from(bin, span as i64, bins[k], periodic[k], reduced.vectors[k]))
+            let direction = Direction {
+                bins: bins[k] as i64,
+                periodic: periodic[k],
+                vector: reduced.vectors[k],
+                coefficients: reduced.coefficients[k],
+            };
+            runs[k] = (0..direction.bins)
+                .map(|bin| direction.runs_from(bin, span as i64, k == 2))
                 .collect();
         }
 
         let places: Vec<Option<Place>> = (fractional.iter().zip(positions))
-            .map(|(g, p)| g.and_then(|g| place(g, *p, lower, lengths, bins, periodic, &reduced.vectors)))
+            .map(|(g, p)| g.and_then(|g| place(g, *p, lower, lengths, bins, periodic, &reduced)))
             .collect();
-        let (starts, sorted) = sort_into_bins(&places, bins);
+        let columns = sort_into_bins(&places, bins);
+        let furthest = |k: usize| {
+            let along = |shift: &Shift| shift[k].unsigned_abs();
+            let placed = places.iter().flatten().map(|place| along(&place.shift)).max();
+            let searched = runs.iter().flatten().flatten().map(|run| along(&run.shift)).max();
+            2 * placed.unwrap_or(0) + 3 * searched.unwrap_or(0)
+        };
+        let short = (0..3).all(|k| furthest(k) <= Neighbour::SHORT_STEPS);
         Some(Self {
             cell,
             positions,
             cutoff,
             coarse: reach * reach,
-            coefficients: reduced.coefficients,
+            sure: if cutoff > slack { (cutoff - slack).powi(2) } else { -1.0 },
+            short,
             bins,
-            steps,
+            runs,
             places,
-            starts,
-            sorted,
+            columns,
         })
     }
 
@@ -110,37 +156,143 @@ impl<'a> Search<'a> {
         self.places.iter().all(Option::is_some)
     }
 
-    /// Appends the neighbours of atom `i` in no particular order; false if `found` would outgrow `most`.
-    pub fn append_neighbours(&self, i: usize, most: usize, found: &mut Vec<Neighbour>) -> bool {
-        let Some(here) = self.places[i] else { return true };
-        for a in &self.steps[0][here.bin[0]] {
-            let from_a = sub(a.offset, here.wrapped);
-            for b in &self.steps[1][here.bin[1]] {
-                let from_b = add(b.offset, from_a);
-                for c in &self.steps[2][here.bin[2]] {
-                    let bin = (a.bin * self.bins[1] + b.bin) * self.bins[2] + c.bin;
-                    let candidates = &self.sorted[self.starts[bin] as usize..self.starts[bin + 1] as usize];
-                    if candidates.is_empty() {
-                        continue;
-                    }
-                    let image = [a.image, b.image, c.image];
-                    let from_here = add(c.offset, from_b);
-                    for &(j, wrapped, image_j) in candidates {
-                        let d = add(wrapped, from_here);
-                        if dot(d, d) > self.coarse {
-                            continue;
-                        }
-                        let mut steps = [0; 3];
-                        for k in 0..3 {
-                            steps[k] = image[k] + here.image[k] - image_j[k];
-                        }
-                        // An image beyond the range of i32 stands for a lattice too skewed to be one.
-                        let Some(shift) = self.original_shift(steps) else {
-                            return false;
-                        };
-                        found.extend(within(self.cell, self.positions, (i, j as usize), shift, self.cutoff));
-                    }
-                    if found.len() > most {
+    /// Lists the neighbours of all atoms in the order of index and image, and where each atom's begin and end; false if there would be more
+    /// than `most`.
+    pub fn list(&self, most: usize, starts: &mut Vec<u32>, neighbours: &mut Vec<Neighbour>) -> bool {
+        if self.short {
+            self.list_by_bins(most, starts, neighbours)
+        } else {
+            self.list_by_atoms(most, starts, neighbours)
+        }
+    }
+
+    /// [`Search::list`] bin by bin, by short ranks, which are sorted in place of neighbours: a fifth of the memory is moved.
+    fn list_by_bins(&self, most: usize, starts: &mut Vec<u32>, neighbours: &mut Vec<Neighbour>) -> bool {
+        let mut surroundings = Surroundings::default();
+        let mut ranks = Vec::new();
+        let mut ranges = vec![0..0; self.places.len()];
+        for bin in 0..self.columns.starts.len() - 1 {
+            let atoms = self.columns.of(bin);
+            if atoms.is_empty() {
+                continue;
+            }
+            // A bin's surroundings hold some four times as many atoms as the sphere about one of them.
+            if !self.gather(bin, most.saturating_mul(4), &mut surroundings) {
+                return false;
+            }
+            for i in &self.columns.atoms[atoms] {
+                let i = *i as usize;
+                let Some(here) = self.places[i] else { continue };
+                let first = ranks.len();
+                self.append_ranks(i, here, &mut surroundings, &mut ranks);
+                if ranks.len() > most {
+                    return false;
+                }
+                ranges[i] = first..ranks.len();
+            }
+        }
+        let vectors = self.cell.vectors();
+        neighbours.reserve(ranks.len());
+        starts.push(0);
+        for range in ranges {
+            neighbours.extend(ranks[range].iter().map(|rank| Neighbour::of_short_rank(*rank, vectors)));
+            starts.push(neighbours.len() as u32);
+        }
+        true
+    }
+
+    /// Copies all atoms within reach of a bin, each in the image that is; false if they would be more than `most`.
+    fn gather(&self, bin: usize, most: usize, surroundings: &mut Surroundings) -> bool {
+        let bin = [
+            bin / (self.bins[1] * self.bins[2]),
+            bin / self.bins[2] % self.bins[1],
+            bin % self.bins[2],
+        ];
+        surroundings.positions.iter_mut().for_each(Vec::clear);
+        surroundings.summands.clear();
+        self.visit(bin, |range, offset, shift| {
+            for k in 0..3 {
+                let along = self.columns.wrapped[k][range.clone()].iter();
+                surroundings.positions[k].extend(along.map(|x| x + offset[k]));
+            }
+            let base = Neighbour::summand(0, shift);
+            let summands = self.columns.summands[range].iter();
+            surroundings
+                .summands
+                .extend(summands.map(|own| base.wrapping_add(*own)));
+            surroundings.summands.len() <= most
+        })
+    }
+
+    /// Appends the short ranks of an atom's neighbours in their order.
+    fn append_ranks(&self, i: usize, here: Place, surroundings: &mut Surroundings, ranks: &mut Vec<u64>) {
+        let Surroundings {
+            positions: [x, y, z],
+            summands,
+            squares,
+        } = surroundings;
+        squares.clear();
+        squares.extend(x.iter().zip(y).zip(z).map(|((x, y), z)| {
+            let d = sub([*x, *y, *z], here.wrapped);
+            dot(d, d)
+        }));
+        let first = ranks.len();
+        let base = Neighbour::short_rank(0, here.shift);
+        // Every candidate is written down and kept or written over: whether it is near cannot be guessed.
+        ranks.resize(first + summands.len(), 0);
+        let mut count = first;
+        for (squared, own) in squares.iter().zip(summands) {
+            ranks[count] = base.wrapping_add(*own);
+            count += usize::from(*squared <= self.coarse);
+        }
+        ranks.truncate(count);
+        let doubtful = squares.iter().fold(false, |any, squared| {
+            any | ((*squared > self.sure) & (*squared <= self.coarse))
+        });
+        if doubtful {
+            let mut kept = first;
+            for k in first..count {
+                let Neighbour { index, shift, .. } = Neighbour::of_short_rank(ranks[k], self.cell.vectors());
+                let pair = (i, index as usize);
+                ranks[kept] = ranks[k];
+                kept += usize::from(within(self.cell, self.positions, pair, shift, self.cutoff).is_some());
+            }
+            ranks.truncate(kept);
+        }
+        ranks[first..].sort_unstable();
+        // The search meets the atom itself as well.
+        let own = Neighbour::short_rank(i as u64, [0; 3]);
+        if let Ok(at) = ranks[first..].binary_search(&own) {
+            ranks.remove(first + at);
+        }
+    }
+
+    /// [`Search::list`] atom by atom, whatever the images.
+    fn list_by_atoms(&self, most: usize, starts: &mut Vec<u32>, neighbours: &mut Vec<Neighbour>) -> bool {
+        starts.push(0);
+        for i in 0..self.places.len() {
+            let first = neighbours.len();
+            if !self.append_candidates(i, most, neighbours) {
+                return false;
+            }
+            neighbours[first..].sort_unstable_by_key(Neighbour::rank);
+            starts.push(neighbours.len() as u32);
+        }
+        true
+    }
+
+    /// Looks at every run of bins within reach of one: the range of its atoms in the columns, and its image as an offset and in steps. Ends
+    /// where `look` returns false, and returns it.
+    #[inline]
+    fn visit(&self, bin: [usize; 3], mut look: impl FnMut(Range<usize>, Vec3, Shift) -> bool) -> bool {
+        for a in &self.runs[0][bin[0]] {
+            for b in &self.runs[1][bin[1]] {
+                let row = (a.bins.start * self.bins[1] + b.bins.start) * self.bins[2];
+                for c in &self.runs[2][bin[2]] {
+                    let range = self.columns.starts[row + c.bins.start]..self.columns.starts[row + c.bins.end];
+                    let offset = add(add(a.offset, b.offset), c.offset);
+                    let shift = [0, 1, 2].map(|k| a.shift[k] + b.shift[k] + c.shift[k]);
+                    if !look(range.start as usize..range.end as usize, offset, shift) {
                         return false;
                     }
                 }
@@ -149,14 +301,30 @@ impl<'a> Search<'a> {
         true
     }
 
-    /// Steps along the reduced vectors as steps along the cell's own.
-    fn original_shift(&self, steps: [i64; 3]) -> Option<[i32; 3]> {
-        let mut shift = [0; 3];
-        for k in 0..3 {
-            let sum: i64 = (0..3).map(|row| steps[row] * self.coefficients[row][k]).sum();
-            shift[k] = i32::try_from(sum).ok()?;
-        }
-        Some(shift)
+    /// The neighbours of atom `i`, whatever their images, in no particular order; false if `found` would outgrow `most`.
+    fn append_candidates(&self, i: usize, most: usize, found: &mut Vec<Neighbour>) -> bool {
+        let Some(here) = self.places[i] else { return true };
+        self.visit(here.bin, |range, offset, shift| {
+            for candidate in range {
+                let wrapped = [0, 1, 2].map(|k| self.columns.wrapped[k][candidate]);
+                let d = sub(add(wrapped, offset), here.wrapped);
+                if dot(d, d) > self.coarse {
+                    continue;
+                }
+                let j = self.columns.atoms[candidate] as usize;
+                let Some(there) = self.places[j] else { continue };
+                let mut steps = [0; 3];
+                for k in 0..3 {
+                    // An image beyond the range of i32 stands for a lattice too skewed to be one.
+                    let Ok(along) = i32::try_from(shift[k] + here.shift[k] - there.shift[k]) else {
+                        return false;
+                    };
+                    steps[k] = along;
+                }
+                found.extend(within(self.cell, self.positions, (i, j), steps, self.cutoff));
+            }
+            found.len() <= most
+        })
     }
 }
 
@@ -189,16 +357,35 @@ fn bin_counts(lengths: Vec3, reach: f64, atoms: usize) -> [usize; 3] {
     counts.map(|count| count as usize)
 }
 
-fn steps_from(bin: usize, span: i64, bins: usize, periodic: bool, vector: Vec3) -> Vec<Step> {
-    let (bin, bins) = (bin as i64, bins as i64);
-    (bin - span..=bin + span)
-        .filter(|target| periodic || (0..bins).contains(target))
-        .map(|target| Step {
-            bin: target.rem_euclid(bins) as usize,
-            image: target.div_euclid(bins),
-            offset: scale(target.div_euclid(bins) as f64, vector),
-        })
-        .collect()
+/// One direction of the search frame.
+struct Direction {
+    bins: i64,
+    periodic: bool,
+    vector: Vec3,
+    /// The vector in steps along the cell's own.
+    coefficients: Shift,
+}
+
+impl Direction {
+    /// The bins within `span` of one, each in a run of its own or all of an image in one.
+    fn runs_from(&self, bin: i64, span: i64, joined: bool) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        let mut last = None;
+        for target in (bin - span..=bin + span).filter(|target| self.periodic || (0..self.bins).contains(target)) {
+            let image = target.div_euclid(self.bins);
+            let at = target.rem_euclid(self.bins) as usize;
+            match runs.last_mut() {
+                Some(run) if joined && last == Some(image) => run.bins.end = at + 1,
+                _ => runs.push(Run {
+                    bins: at..at + 1,
+                    shift: self.coefficients.map(|steps| image * steps),
+                    offset: scale(image as f64, self.vector),
+                }),
+            }
+            last = Some(image);
+        }
+        runs
+    }
 }
 
 fn place(
@@ -208,7 +395,7 @@ fn place(
     lengths: Vec3,
     bins: [usize; 3],
     periodic: [bool; 3],
-    frame: &Mat3,
+    reduced: &ReducedFrame,
 ) -> Option<Place> {
     let mut image = [0; 3];
     let mut bin = [0; 3];
@@ -225,12 +412,17 @@ fn place(
         };
         bin[k] = ((along * bins[k] as f64) as usize).min(bins[k] - 1);
     }
-    let wrapped = sub(position, row_times(image.map(|x| x as f64), frame));
-    Some(Place { bin, image, wrapped })
+    let wrapped = sub(position, row_times(image.map(|x| x as f64), &reduced.vectors));
+    let mut shift = [0; 3];
+    for (steps, along) in image.iter().zip(&reduced.coefficients) {
+        for k in 0..3 {
+            shift[k] += steps * along[k];
+        }
+    }
+    Some(Place { bin, shift, wrapped })
 }
 
-#[expect(clippy::type_complexity)]
-fn sort_into_bins(places: &[Option<Place>], bins: [usize; 3]) -> (Vec<u32>, Vec<(u32, Vec3, [i64; 3])>) {
+fn sort_into_bins(places: &[Option<Place>], bins: [usize; 3]) -> Columns {
     let flat = |place: &Place| (place.bin[0] * bins[1] + place.bin[1]) * bins[2] + place.bin[2];
     let mut starts = vec![0_u32; bins.iter().product::<usize>() + 1];
     for place in places.iter().flatten() {
@@ -239,14 +431,26 @@ fn sort_into_bins(places: &[Option<Place>], bins: [usize; 3]) -> (Vec<u32>, Vec<
     for bin in 1..starts.len() {
         starts[bin] += starts[bin - 1];
     }
+    let placed = places.iter().flatten().count();
     let mut next = starts.clone();
-    let mut sorted = vec![(0, [0.0; 3], [0; 3]); places.iter().flatten().count()];
+    let mut atoms = vec![0; placed];
+    let mut summands = vec![0; placed];
+    let mut wrapped = [const { Vec::new() }; 3].map(|_: Vec<f64>| vec![0.0; placed]);
     for (i, place) in places.iter().enumerate() {
         if let Some(place) = place {
             let slot = &mut next[flat(place)];
-            sorted[*slot as usize] = (i as u32, place.wrapped, place.image);
+            atoms[*slot as usize] = i as u32;
+            summands[*slot as usize] = Neighbour::summand(i as u64, place.shift.map(|steps| -steps));
+            for k in 0..3 {
+                wrapped[k][*slot as usize] = place.wrapped[k];
+            }
             *slot += 1;
         }
     }
-    (starts, sorted)
+    Columns {
+        starts,
+        wrapped,
+        atoms,
+        summands,
+    }
 }

@@ -7,10 +7,14 @@ use crate::linear::{self, Mat3, Vec3, add, dot, norm, row_times, scale, sub};
 ///
 /// It lists all pairs within `cutoff + skin` as of the last rebuild: users test the distance against their own cutoff. It
 /// is complete within the cutoff for the structure it was last updated for, under any deformation of the cell.
+///
+/// The list has a skin from the second structure of a trajectory on: structures that have nothing to do with each other are listed without.
 #[derive(Clone, Debug)]
 pub struct VerletList {
     cutoff: f64,
     skin: f64,
+    /// The skin that the list was built with: none or `skin`.
+    built_skin: f64,
     positions: Vec<Vec3>,
     /// The cell of the last rebuild and the cell that the offsets are for.
     cells: Option<(Cell, Cell)>,
@@ -23,6 +27,7 @@ impl VerletList {
         Self {
             cutoff,
             skin,
+            built_skin: 0.0,
             positions: Vec::new(),
             cells: None,
             list: NeighbourList::without_neighbours(0, true),
@@ -34,9 +39,15 @@ impl VerletList {
         self.cutoff
     }
 
+    /// Forgets the list, but not the memory it had.
+    pub fn forget(&mut self) {
+        self.cells = None;
+    }
+
     /// A list that is complete within the cutoff for this structure.
     pub fn update(&mut self, structure: &Structure) -> &NeighbourList {
-        if self.covers(structure) {
+        let needed = self.needed_skin(structure);
+        if needed.is_some_and(|needed| needed <= self.built_skin) {
             if let Some((_, current)) = &mut self.cells
                 && *current != structure.cell
             {
@@ -44,23 +55,29 @@ impl VerletList {
                 *current = structure.cell;
             }
         } else {
-            self.list = NeighbourList::build(structure, self.cutoff + self.skin);
+            // Twice the skin: the last list of a trajectory may have had one, and the new structure be a step further.
+            let near = needed.is_some_and(|needed| needed < 2.0 * self.skin);
+            self.built_skin = if near { self.skin } else { 0.0 };
+            self.list.rebuild(structure, self.cutoff + self.built_skin);
             self.positions.clone_from(&structure.positions);
             self.cells = Some((structure.cell, structure.cell));
         }
         &self.list
     }
 
-    /// Whether no pair now within the cutoff was beyond cutoff + skin when the list was built.
+    /// The skin with which no pair now within the cutoff was beyond cutoff + skin when the list was built, if any will do.
     ///
     /// With F the deformation of the cell since then and uᵢ what atom i has moved beyond it, a pair now at d stood at
-    /// (d − uⱼ + uᵢ)·F⁻¹, so that |d| < cutoff was listed if ‖F⁻¹‖ (cutoff + |uᵢ| + |uⱼ|) < cutoff + skin. Only differences
+    /// (d − uⱼ + uᵢ)·F⁻¹, so that |d| < cutoff was listed if ‖F⁻¹‖ (cutoff + |uᵢ| + |uⱼ|) ≤ cutoff + skin. Only differences
     /// of the u enter, so their mean is taken off.
-    fn covers(&self, structure: &Structure) -> bool {
-        let Some((built, _)) = &self.cells else { return false };
+    fn needed_skin(&self, structure: &Structure) -> Option<f64> {
+        let (built, _) = self.cells.as_ref()?;
         let atoms = self.positions.len();
         if atoms != structure.len() || built.periodic() != structure.cell.periodic() || !self.list.is_complete() {
-            return false;
+            return None;
+        }
+        if *built == structure.cell && self.positions == structure.positions {
+            return Some(0.0);
         }
         let strain = (*built != structure.cell).then(|| deformation(built, &structure.cell));
         let residual = |old: &Vec3, new: &Vec3| match &strain {
@@ -76,7 +93,7 @@ impl VerletList {
             let u = sub(residual(old, new), mean);
             let squared = dot(u, u);
             if squared.is_nan() {
-                return false;
+                return None;
             }
             if squared > largest {
                 (largest, second) = (squared, largest);
@@ -84,7 +101,7 @@ impl VerletList {
                 second = squared;
             }
         }
-        stretch * (self.cutoff + largest.sqrt() + second.sqrt()) < self.cutoff + self.skin
+        Some(stretch * (self.cutoff + largest.sqrt() + second.sqrt()) - self.cutoff)
     }
 }
 
@@ -121,6 +138,8 @@ mod tests {
     fn small_motion_and_strain_keep_the_list_and_large_ones_do_not() {
         let start = lattice();
         let mut list = VerletList::new(4.0, 0.6);
+        let nudged = start.with_positions(start.positions.iter().map(|p| scale(1.001, *p)).collect());
+        list.update(&nudged);
         list.update(&start);
         let rebuilt = |list: &mut VerletList, structure: &Structure| {
             list.update(structure);
