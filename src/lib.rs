@@ -25,3 +25,4 @@ pub mod structure;
 pub mod study;
 pub mod training;
 pub mod units;
+mod vector;

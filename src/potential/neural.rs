@@ -315,6 +315,8 @@ impl NeuralPotential {
         scratch: &mut Scratch,
     ) -> Block {
         let mut block = Block::default();
+        let neighbours: usize = atoms.iter().map(|i| list.of(*i).len()).sum();
+        block.pushes.reserve(neighbours + atoms.len());
         if scratch.caches.len() < atoms.len() {
             scratch.caches.resize_with(atoms.len(), AtomCache::default);
         }

@@ -8,10 +8,10 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::vector::fused;
 use super::{AtomCache, spectrum, tensor, triplets};
 use crate::descriptor::plan::{AngularPlan, Contraction, LANES, Plan};
 use crate::linear::{Vec3, add, scale};
+use crate::vector::fused;
 
 struct Jacobian<'a> {
     plan: &'a Plan,

@@ -6,7 +6,6 @@
 // Everything must be inlined into the dispatched function, or it is not compiled for the machine's instructions.
 #![allow(clippy::inline_always)]
 
-mod elementary;
 mod jacobian;
 mod moments;
 mod radial;
@@ -14,7 +13,6 @@ mod rows;
 mod spectrum;
 mod tensor;
 mod triplets;
-mod vector;
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -22,8 +20,8 @@ use super::cutoff::CutoffFunction;
 use super::environment::Seen;
 use super::plan::Plan;
 use crate::linear::Vec3;
+use crate::vector::Lanes;
 pub(super) use jacobian::jacobian;
-use vector::Lanes;
 
 /// What the forward pass of one atom leaves for the backward pass; reused from atom to atom.
 #[derive(Debug, Default)]

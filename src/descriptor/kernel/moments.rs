@@ -7,12 +7,12 @@
 use pulp::Simd;
 
 use super::AtomCache;
-use super::elementary::exponentials;
 use super::radial::{exponents, fade};
-use super::vector::{accumulate, accumulate_scaled, along_direction, fused, register, registers};
 use super::{spectrum, tensor};
 use crate::descriptor::plan::{AngularPlan, LANES};
 use crate::linear::{Vec3, add, dot, scale, sub};
+use crate::vector::elementary::exponentials;
+use crate::vector::{accumulate, accumulate_scaled, along_direction, fused, register, registers};
 
 #[inline(always)]
 pub(super) fn forward<S: Simd>(simd: S, angular: &AngularPlan, numbers: &[f64], cache: &mut AtomCache) {

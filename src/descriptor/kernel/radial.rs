@@ -6,12 +6,12 @@
 use pulp::Simd;
 
 use super::AtomCache;
-use super::elementary::exponentials;
 use super::rows::Fade;
-use super::vector::{accumulate, inner, registers, registers_mut};
 use crate::descriptor::cutoff::CutoffFunction;
 use crate::descriptor::plan::{Ladder, Plan};
 use crate::linear::{Vec3, scale};
+use crate::vector::elementary::exponentials;
+use crate::vector::{accumulate, inner, registers, registers_mut};
 
 /// Writes −η(r − rs)² of every shape.
 #[inline(always)]

@@ -7,11 +7,11 @@ use std::f64::consts::PI;
 
 use pulp::Simd;
 
-use super::elementary::{COSINE, SINE, TANH, clamp, exponentials, polynomial, power};
-use super::vector::{Lanes, fused};
 use crate::descriptor::cutoff::{CutoffFunction, CutoffKind};
 use crate::descriptor::plan::{Angle, Factor};
 use crate::descriptor::window::{Core, Window};
+use crate::vector::elementary::{COSINE, SINE, TANH, clamp, exponentials, polynomial, power};
+use crate::vector::{Lanes, fused};
 
 /// The value and the derivative of the polynomial core of degree 2M + 1 with 0 ≤ x ≤ 1, see [`Core`].
 #[inline(always)]

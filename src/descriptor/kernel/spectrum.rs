@@ -8,9 +8,9 @@ use pulp::Simd;
 
 use super::AtomCache;
 use super::jacobian::membership;
-use super::vector::{accumulate_scaled, fused, inner};
 use crate::descriptor::plan::{AngularPlan, LANES, Spectrum};
 use crate::linear::Vec3;
+use crate::vector::{accumulate_scaled, fused, inner};
 
 /// The values of all coefficients, after the moments.
 #[inline(always)]

@@ -8,9 +8,9 @@ use pulp::Simd;
 
 use super::AtomCache;
 use super::jacobian::membership;
-use super::vector::{Lanes, accumulate_scaled, fused};
 use crate::descriptor::plan::{AngularPlan, LANES, Tensors};
 use crate::linear::Vec3;
+use crate::vector::{Lanes, accumulate_scaled, fused};
 
 /// What is reused from atom to atom: of the three moments of each function, monomial by monomial, function by function.
 #[derive(Debug, Default)]

@@ -15,10 +15,10 @@ use pulp::Simd;
 
 use super::AtomCache;
 use super::rows::Fade;
-use super::vector::{Lanes, fused};
 use crate::descriptor::cutoff::CutoffFunction;
 use crate::descriptor::plan::{Channel, DEGREE, LANES, TripletPlan};
 use crate::linear::{Vec3, add, scale};
+use crate::vector::{Lanes, fused};
 use near::Near;
 use pairs::{BLOCK, GroupCache};
 use products::{add_powers, contract, evaluate_angles, evaluate_polynomial, multiply_shapes, weigh_angles};

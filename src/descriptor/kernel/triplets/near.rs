@@ -7,10 +7,10 @@ use std::ops::Range;
 use pulp::Simd;
 
 use super::super::rows::{Fade, factor_row};
-use super::super::vector::Lanes;
 use crate::descriptor::cutoff::CutoffFunction;
 use crate::descriptor::environment::Seen;
 use crate::descriptor::plan::{LANES, Population, TripletPlan};
+use crate::vector::Lanes;
 
 /// No neighbour stands here.
 pub(super) const NOBODY: u32 = u32::MAX;

@@ -6,12 +6,12 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use super::super::elementary::{angle, inverse_root, power};
 use super::super::rows::{Fade, Pairs, cutoff_row, factor_row, gaussian_row};
-use super::super::vector::{Lanes, along_direction, fused, register, register_mut, registers_mut};
 use super::near::Near;
 use crate::descriptor::cutoff::CutoffFunction;
 use crate::descriptor::plan::{Group, LANES, TripletPlan};
+use crate::vector::elementary::{angle, inverse_root, power};
+use crate::vector::{Lanes, along_direction, fused, register, register_mut, registers_mut};
 
 /// Chunks that are worked on together: enough independent numbers to hide how long one instruction takes, few enough that
 /// what is known of their pairs stays in the fastest memory.

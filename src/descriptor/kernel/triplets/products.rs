@@ -5,11 +5,11 @@
 use pulp::Simd;
 
 use super::super::rows::{Pairs, angle_row};
-use super::super::vector::{register, registers, registers_mut};
 use super::Work;
 use super::near::Near;
 use super::pairs::{BLOCK, CHUNKS, GroupCache};
 use crate::descriptor::plan::{DEGREE, Group, LANES, Product};
+use crate::vector::{register, registers, registers_mut};
 
 /// All factors of the angle for a block of pairs.
 #[inline(always)]

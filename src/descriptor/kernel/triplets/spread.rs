@@ -6,11 +6,11 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use super::super::vector::{Lanes, register, register_mut};
 use super::near::{NOBODY, Near};
 use super::pairs::{BLOCK, GroupCache};
 use crate::descriptor::plan::{Common, Group, LANES};
 use crate::linear::{Vec3, add, scale};
+use crate::vector::{Lanes, register, register_mut};
 
 /// dE/dr as it is gathered: along each neighbour's direction, and the rest; lane by lane.
 #[derive(Debug, Default)]

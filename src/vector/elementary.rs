@@ -7,10 +7,10 @@ use std::f64::consts::PI;
 
 use pulp::Simd;
 
-use super::vector::fused;
+use super::fused;
 
 /// tanh(x)/x as a polynomial in x², for |x| ≤ 1; highest power first.
-pub(super) const TANH: [f64; 16] = [
+pub(crate) const TANH: [f64; 16] = [
     -6.20675330545365e-08,
     6.496857637862531e-07,
     -3.402993826979274e-06,
@@ -29,7 +29,7 @@ pub(super) const TANH: [f64; 16] = [
     1.0,
 ];
 /// sin(πy)/y as a polynomial in y², for |y| ≤ ½.
-pub(super) const SINE: [f64; 10] = [
+pub(crate) const SINE: [f64; 10] = [
     -2.228371216069697e-08,
     7.94853903737232e-07,
     -2.1915250301851375e-05,
@@ -42,7 +42,7 @@ pub(super) const SINE: [f64; 10] = [
     PI,
 ];
 /// cos(πy) as a polynomial in y², for |y| ≤ ½.
-pub(super) const COSINE: [f64; 11] = [
+pub(crate) const COSINE: [f64; 11] = [
     3.500312073703762e-09,
     -1.3872781244548443e-07,
     4.303048928191089e-06,
@@ -74,7 +74,7 @@ const ARCTANGENT: [f64; 13] = [
 
 /// A polynomial, its highest coefficient first (Horner).
 #[inline(always)]
-pub(super) fn polynomial<S: Simd, const N: usize>(coefficients: &[f64; N], x: f64) -> f64 {
+pub(crate) fn polynomial<S: Simd, const N: usize>(coefficients: &[f64; N], x: f64) -> f64 {
     let mut value = coefficients[0];
     for coefficient in &coefficients[1..] {
         value = fused::<S>(value, x, *coefficient);
@@ -84,7 +84,7 @@ pub(super) fn polynomial<S: Simd, const N: usize>(coefficients: &[f64; N], x: f6
 
 /// x clamped to [low, high]; a vector instruction each.
 #[inline(always)]
-pub(super) fn clamp(x: f64, low: f64, high: f64) -> f64 {
+pub(crate) fn clamp(x: f64, low: f64, high: f64) -> f64 {
     let x = if x > low { x } else { low };
     if x < high { x } else { high }
 }
@@ -93,7 +93,7 @@ pub(super) fn clamp(x: f64, low: f64, high: f64) -> f64 {
 /// to 3 %, and two steps of fourth order, y ← y·(1 − h)^(−½) to h³ with h = 1 − x·y². Several times faster than a square root and a
 /// division.
 #[inline(always)]
-pub(super) fn inverse_root<S: Simd>(x: f64) -> f64 {
+pub(crate) fn inverse_root<S: Simd>(x: f64) -> f64 {
     let mut y = f64::from_bits(0x5FE6_EB50_C7B5_37A9 - (x.to_bits() >> 1));
     for _ in 0..2 {
         let h = fused::<S>(-(x * y), y, 1.0);
@@ -105,7 +105,7 @@ pub(super) fn inverse_root<S: Simd>(x: f64) -> f64 {
 
 /// The angle between two unit vectors from its sine and its cosine, by the tangent of a quarter of it.
 #[inline(always)]
-pub(super) fn angle<S: Simd>(sine: f64, cosine: f64) -> f64 {
+pub(crate) fn angle<S: Simd>(sine: f64, cosine: f64) -> f64 {
     let acute = cosine.abs();
     let half_square = 0.5 + 0.5 * acute;
     let half_cosine = half_square * inverse_root::<S>(half_square);
@@ -123,7 +123,7 @@ pub(super) fn angle<S: Simd>(sine: f64, cosine: f64) -> f64 {
 /// x = n·ln 2 + r with |r| ≤ ½ ln 2; eʳ = 1 + r + r²·q(r) with the q of degree 9 that meets eʳ at Chebyshev's nodes (off by less than
 /// 2·10⁻¹⁷), and the bits of n make the power of two.
 #[inline(always)]
-pub(super) fn exponentials<S: Simd>(xs: &mut [f64]) {
+pub(crate) fn exponentials<S: Simd>(xs: &mut [f64]) {
     /// Adding this leaves n + 1023, a biased exponent, in the lowest bits.
     const ROUNDER: f64 = 6755399441055744.0 + 1023.0;
     const LN2_HIGH: f64 = 0.693_147_180_369_123_8;
@@ -156,7 +156,7 @@ pub(super) fn exponentials<S: Simd>(xs: &mut [f64]) {
 
 /// xⁿ by repeated squaring.
 #[inline(always)]
-pub(super) fn power<S: Simd>(simd: S, x: S::f64s, n: u32) -> S::f64s {
+pub(crate) fn power<S: Simd>(simd: S, x: S::f64s, n: u32) -> S::f64s {
     let (mut power, mut factor, mut left) = (simd.splat_f64s(1.0), x, n);
     while left > 0 {
         if left & 1 == 1 {

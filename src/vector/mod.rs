@@ -1,7 +1,10 @@
-//! Arithmetic on slices and registers that the kernels share.
+//! Arithmetic for loops that become vector instructions: on slices and registers here, elementary functions beside it. The widest
+//! instructions of the machine are chosen when the program runs, by whoever dispatches a loop.
 
 // Everything must be inlined into the dispatched function, or it is not compiled for the machine's instructions.
 #![allow(clippy::inline_always)]
+
+pub(crate) mod elementary;
 
 use std::ops::{Deref, DerefMut};
 
@@ -13,7 +16,7 @@ const LINE: usize = 64;
 
 /// A row of numbers that begins on a cache line, so that no register of it straddles two.
 #[derive(Debug)]
-pub(in crate::descriptor) struct Lanes(AVec<f64>);
+pub(crate) struct Lanes(AVec<f64>);
 
 impl Default for Lanes {
     fn default() -> Self {
@@ -52,13 +55,13 @@ impl Lanes {
 
 /// a·b + c, in one rounding where the machine has the instruction.
 #[inline(always)]
-pub(in crate::descriptor) fn fused<S: Simd>(a: f64, b: f64, c: f64) -> f64 {
+pub(crate) fn fused<S: Simd>(a: f64, b: f64, c: f64) -> f64 {
     if S::IS_SCALAR { a * b + c } else { a.mul_add(b, c) }
 }
 
 /// y += x, in whole registers.
 #[inline(always)]
-pub(in crate::descriptor) fn accumulate<S: Simd>(simd: S, y: &mut [f64], x: &[f64]) {
+pub(crate) fn accumulate<S: Simd>(simd: S, y: &mut [f64], x: &[f64]) {
     for (y, x) in registers_mut::<S>(y).iter_mut().zip(registers::<S>(x)) {
         *y = simd.add_f64s(*y, *x);
     }
@@ -66,7 +69,7 @@ pub(in crate::descriptor) fn accumulate<S: Simd>(simd: S, y: &mut [f64], x: &[f6
 
 /// y += a·x.
 #[inline(always)]
-pub(in crate::descriptor) fn accumulate_scaled<S: Simd>(y: &mut [f64], a: f64, x: &[f64]) {
+pub(crate) fn accumulate_scaled<S: Simd>(y: &mut [f64], a: f64, x: &[f64]) {
     for (y, x) in y.iter_mut().zip(x) {
         *y = fused::<S>(a, *x, *y);
     }
@@ -74,7 +77,7 @@ pub(in crate::descriptor) fn accumulate_scaled<S: Simd>(y: &mut [f64], a: f64, x
 
 /// Σ x·y over whole registers.
 #[inline(always)]
-pub(in crate::descriptor) fn inner<S: Simd>(simd: S, x: &[f64], y: &[f64]) -> f64 {
+pub(crate) fn inner<S: Simd>(simd: S, x: &[f64], y: &[f64]) -> f64 {
     let mut sum = simd.splat_f64s(0.0);
     for (x, y) in registers::<S>(x).iter().zip(registers::<S>(y)) {
         sum = simd.mul_add_e_f64s(*x, *y, sum);
@@ -84,30 +87,30 @@ pub(in crate::descriptor) fn inner<S: Simd>(simd: S, x: &[f64], y: &[f64]) -> f6
 
 /// The whole registers of a slice.
 #[inline(always)]
-pub(in crate::descriptor) fn registers<S: Simd>(row: &[f64]) -> &[S::f64s] {
+pub(crate) fn registers<S: Simd>(row: &[f64]) -> &[S::f64s] {
     S::as_simd_f64s(row).0
 }
 
 /// The whole registers of a slice, to be changed.
 #[inline(always)]
-pub(in crate::descriptor) fn registers_mut<S: Simd>(row: &mut [f64]) -> &mut [S::f64s] {
+pub(crate) fn registers_mut<S: Simd>(row: &mut [f64]) -> &mut [S::f64s] {
     S::as_mut_simd_f64s(row).0
 }
 
 /// The register that begins at a place of a slice.
 #[inline(always)]
-pub(in crate::descriptor) fn register<S: Simd>(row: &[f64], place: usize) -> S::f64s {
+pub(crate) fn register<S: Simd>(row: &[f64], place: usize) -> S::f64s {
     S::as_simd_f64s(&row[place..place + S::F64_LANES]).0[0]
 }
 
 /// The register that begins at a place of a slice, to be changed.
 #[inline(always)]
-pub(in crate::descriptor) fn register_mut<S: Simd>(row: &mut [f64], place: usize) -> &mut S::f64s {
+pub(crate) fn register_mut<S: Simd>(row: &mut [f64], place: usize) -> &mut S::f64s {
     &mut S::as_mut_simd_f64s(&mut row[place..place + S::F64_LANES]).0[0]
 }
 
 /// u·h.
 #[inline(always)]
-pub(in crate::descriptor) fn along_direction<S: Simd>(simd: S, u: [S::f64s; 3], h: [S::f64s; 3]) -> S::f64s {
+pub(crate) fn along_direction<S: Simd>(simd: S, u: [S::f64s; 3], h: [S::f64s; 3]) -> S::f64s {
     simd.mul_add_e_f64s(u[0], h[0], simd.mul_add_e_f64s(u[1], h[1], simd.mul_f64s(u[2], h[2])))
 }
