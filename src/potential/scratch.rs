@@ -6,8 +6,8 @@ use crate::descriptor::AtomCache;
 use crate::linear::Vec3;
 
 thread_local! {
-    /// A thread's own: structures that are evaluated one by one need no memory of their own, which would be fetched from the system and given
-    /// back each time.
+    /// A thread's own: structures that are evaluated one by one need no memory of their own, which would be fetched from the
+    /// system and given back each time.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 

@@ -25,9 +25,10 @@ impl Neighbour {
     /// The furthest image, in steps along each lattice vector, that a short rank has room for.
     pub(super) const SHORT_STEPS: u64 = 511;
 
-    /// Index and image as a number that adds: the sum of two is that of the summed indices and images.
+    /// Index and image as a number that adds: the sum of two is that of the summed indices and images. Without meaning, but no error,
+    /// where a step has more bits than a number.
     pub(super) fn summand(index: u64, shift: [i64; 3]) -> u64 {
-        let image = shift.iter().fold(0_i64, |sum, steps| (sum << 10) + steps);
+        let image = shift.iter().fold(0_i64, |sum, steps| (sum << 10).wrapping_add(*steps));
         (index << 30).wrapping_add_signed(image)
     }
 

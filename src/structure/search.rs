@@ -37,7 +37,6 @@ struct Place {
 }
 
 /// The atoms bin by bin, a column for each component of their wrapped positions.
-#[derive(Default)]
 struct Columns {
     /// Where each bin's atoms begin.
     starts: Vec<u32>,
@@ -45,12 +44,6 @@ struct Columns {
     atoms: Vec<u32>,
     /// What atom and place of each add to a neighbour's short rank ([`Neighbour::summand`]).
     summands: Vec<u64>,
-}
-
-impl Columns {
-    fn of(&self, bin: usize) -> Range<usize> {
-        self.starts[bin] as usize..self.starts[bin + 1] as usize
-    }
 }
 
 /// Atoms sorted into bins, ready to be asked for the neighbours of each.
@@ -156,8 +149,8 @@ impl<'a> Search<'a> {
         self.places.iter().all(Option::is_some)
     }
 
-    /// Lists the neighbours of all atoms in the order of index and image, and where each atom's begin and end; false if there would be more
-    /// than `most`.
+    /// Lists the neighbours of all atoms in the order of index and image, and where each atom's begin and end; false if there
+    /// would be more than `most`.
     pub fn list(&self, most: usize, starts: &mut Vec<u32>, neighbours: &mut Vec<Neighbour>) -> bool {
         if self.short {
             self.list_by_bins(most, starts, neighbours)
@@ -171,8 +164,8 @@ impl<'a> Search<'a> {
         let mut surroundings = Surroundings::default();
         let mut ranks = Vec::new();
         let mut ranges = vec![0..0; self.places.len()];
-        for bin in 0..self.columns.starts.len() - 1 {
-            let atoms = self.columns.of(bin);
+        for (bin, bounds) in self.columns.starts.windows(2).enumerate() {
+            let atoms = bounds[0] as usize..bounds[1] as usize;
             if atoms.is_empty() {
                 continue;
             }
@@ -281,8 +274,8 @@ impl<'a> Search<'a> {
         true
     }
 
-    /// Looks at every run of bins within reach of one: the range of its atoms in the columns, and its image as an offset and in steps. Ends
-    /// where `look` returns false, and returns it.
+    /// Looks at every run of bins within reach of one: the range of its atoms in the columns, and its image as an offset and in
+    /// steps. Ends where `look` returns false, and returns it.
     #[inline]
     fn visit(&self, bin: [usize; 3], mut look: impl FnMut(Range<usize>, Vec3, Shift) -> bool) -> bool {
         for a in &self.runs[0][bin[0]] {
@@ -435,7 +428,7 @@ fn sort_into_bins(places: &[Option<Place>], bins: [usize; 3]) -> Columns {
     let mut next = starts.clone();
     let mut atoms = vec![0; placed];
     let mut summands = vec![0; placed];
-    let mut wrapped = [const { Vec::new() }; 3].map(|_: Vec<f64>| vec![0.0; placed]);
+    let mut wrapped = [0, 1, 2].map(|_| vec![0.0; placed]);
     for (i, place) in places.iter().enumerate() {
         if let Some(place) = place {
             let slot = &mut next[flat(place)];

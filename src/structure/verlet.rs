@@ -8,7 +8,8 @@ use crate::linear::{self, Mat3, Vec3, add, dot, norm, row_times, scale, sub};
 /// It lists all pairs within `cutoff + skin` as of the last rebuild: users test the distance against their own cutoff. It
 /// is complete within the cutoff for the structure it was last updated for, under any deformation of the cell.
 ///
-/// The list has a skin from the second structure of a trajectory on: structures that have nothing to do with each other are listed without.
+/// The list has a skin from the second structure of a trajectory on: structures that have nothing to do with each other are
+/// listed without.
 #[derive(Clone, Debug)]
 pub struct VerletList {
     cutoff: f64,
@@ -75,9 +76,6 @@ impl VerletList {
         let atoms = self.positions.len();
         if atoms != structure.len() || built.periodic() != structure.cell.periodic() || !self.list.is_complete() {
             return None;
-        }
-        if *built == structure.cell && self.positions == structure.positions {
-            return Some(0.0);
         }
         let strain = (*built != structure.cell).then(|| deformation(built, &structure.cell));
         let residual = |old: &Vec3, new: &Vec3| match &strain {
@@ -166,6 +164,27 @@ mod tests {
         assert!(!rebuilt(&mut list, &strained(1.04)));
         assert!(!rebuilt(&mut list, &strained(0.95)));
         assert!(rebuilt(&mut list, &strained(0.85)));
+    }
+
+    #[test]
+    fn only_a_trajectory_is_listed_with_a_skin() {
+        let start = lattice();
+        let moved = |by: f64| start.with_positions(start.positions.iter().map(|p| scale(1.0 + by, *p)).collect());
+        let mut list = VerletList::new(4.0, 0.6);
+        let mut listed = |structure: &Structure| list.update(structure).len();
+        let bare = NeighbourList::build(&start, 4.0).len();
+        let with_skin = |structure: &Structure| NeighbourList::build(structure, 4.6).len();
+        assert!(with_skin(&start) > bare);
+        assert_eq!(listed(&start), bare);
+        assert_eq!(listed(&start), bare);
+        let step = moved(1e-3);
+        assert_eq!(listed(&step), with_skin(&step));
+        let far = moved(0.5);
+        assert_eq!(listed(&far), NeighbourList::build(&far, 4.0).len());
+        assert_eq!(listed(&start), bare);
+        assert_eq!(listed(&step), with_skin(&step));
+        list.forget();
+        assert_eq!(list.update(&start).len(), bare);
     }
 
     #[test]
