@@ -239,10 +239,9 @@ impl<'a> Search<'a> {
             count += usize::from(*squared <= self.coarse);
         }
         ranks.truncate(count);
-        let doubtful = squares.iter().fold(false, |any, squared| {
-            any | ((*squared > self.sure) & (*squared <= self.coarse))
-        });
-        if doubtful {
+        // Counted to the end: a loop that may stop at any of them is no vector loop.
+        let in_doubt = self.sure..=self.coarse;
+        if squares.iter().filter(|squared| in_doubt.contains(squared)).count() > 0 {
             let mut kept = first;
             for k in first..count {
                 let Neighbour { index, shift, .. } = Neighbour::of_short_rank(ranks[k], self.cell.vectors());
