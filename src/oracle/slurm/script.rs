@@ -143,6 +143,7 @@ mod tests {
         let script = Surround::new(&config, None).unwrap().script(&launch(line));
         let output = Command::new("bash")
             .args(["-c", &script])
+            .current_dir(folder.path())
             .env("SLURM_JOB_ID", "730")
             .output();
         assert_eq!(output.unwrap().status.code(), Some(0));
