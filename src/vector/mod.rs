@@ -40,6 +40,7 @@ impl DerefMut for Lanes {
 
 impl Lanes {
     /// Makes it at least so long; what it holds there is unspecified.
+    #[inline(always)]
     pub fn reserve(&mut self, length: usize) {
         if self.len() < length {
             self.0.resize(length, 0.0);
@@ -47,6 +48,7 @@ impl Lanes {
     }
 
     /// Makes it so many zeros.
+    #[inline(always)]
     pub fn clear_to(&mut self, length: usize) {
         self.0.clear();
         self.0.resize(length, 0.0);

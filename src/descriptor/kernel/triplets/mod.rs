@@ -1,11 +1,12 @@
 //! Functions that are summed over neighbours and pairs of neighbours: factors of the distances once for each neighbour
-//! (`near`), factors of the angle and of the third side once for each pair (`pairs`), and their products as small matrix
-//! products (`products`); going back, derivatives spread from the pairs to the neighbours (`spread`).
+//! (`near`), factors of the angle and of the third side once for each pair (`pairs`, listed in `chunks`), and their products as
+//! small matrix products (`products`); going back, derivatives spread from the pairs to the neighbours (`spread`).
 //!
 //! Vectors run over neighbours: for each neighbour j, the others are met in chunks of [`LANES`].
 
 #![allow(clippy::inline_always)]
 
+mod chunks;
 mod near;
 mod pairs;
 mod products;
@@ -20,9 +21,9 @@ use crate::descriptor::plan::{Channel, DEGREE, LANES, TripletPlan};
 use crate::linear::{Vec3, add, scale};
 use crate::vector::{Lanes, fused};
 use near::Near;
-use pairs::{BLOCK, GroupCache};
+use pairs::{BLOCK, GroupCache, block_of, block_of_mut};
 use products::{add_powers, contract, evaluate_angles, evaluate_polynomial, multiply_shapes, weigh_angles};
-use spread::{Pull, spread};
+use spread::{Derivatives, Pull, spread};
 
 /// What the forward pass leaves for the backward pass.
 #[derive(Debug, Default)]
@@ -49,6 +50,7 @@ struct Work {
     sums: Lanes,
     /// Polynomials in cos θ, weighted by dE/dG: channel by channel.
     polynomials: Vec<[f64; DEGREE + 1]>,
+    derivatives: Derivatives,
     pull: Pull,
 }
 
@@ -88,17 +90,18 @@ pub(super) fn forward<S: Simd>(
                 pairs.third_sides(simd, group, plan, cutoff, block, (fade, &mut work.distances));
             }
             evaluate_angles(simd, group, &pairs.pairs(group, block), work);
-            let mut sums = &mut work.sums[..];
+            let mut sums = &mut *work.sums.as_chunks_mut().0;
             for (index, channel) in group.channels.iter().enumerate() {
                 multiply_shapes(simd, group, near, pairs, (block, index), &mut work.radials);
                 let own;
-                (own, sums) = sums.split_at_mut(channel.sums() * LANES);
-                let cosines = &pairs.cosines[GroupCache::pairs_of(block)];
+                (own, sums) = sums.split_at_mut(channel.sums());
+                let cosines = block_of(&pairs.cosines, block);
                 let own = add_powers(simd, channel.degree, &work.radials, cosines, own);
                 contract(simd, &channel.products, &work.radials, &work.angles, own);
             }
         }
-        let mut sums = work.sums.chunks_exact(LANES).map(|sum| sum.iter().sum::<f64>());
+        let sums = work.sums.as_chunks::<LANES>().0.iter();
+        let mut sums = sums.map(|sum| sum.iter().sum::<f64>());
         for channel in &group.channels {
             let mut powers = [0.0; DEGREE + 1];
             for power in &mut powers[..channel.sums() - channel.products.len()] {
@@ -150,16 +153,16 @@ pub(super) fn backward<S: Simd>(
         for block in 0..pairs.blocks() {
             evaluate_angles(simd, group, &pairs.pairs(group, block), work);
             for (index, channel) in group.channels.iter().enumerate() {
-                let at = index * BLOCK..(index + 1) * BLOCK;
-                let (weights, weight_slopes) = (&mut work.weights[at.clone()], &mut work.weight_slopes[at]);
-                let cosines = &pairs.cosines[GroupCache::pairs_of(block)];
+                let weights = block_of_mut(&mut work.weights, index);
+                let weight_slopes = block_of_mut(&mut work.weight_slopes, index);
+                let cosines = block_of(&pairs.cosines, block);
                 let degree = channel.degree;
                 evaluate_polynomial(
                     simd,
                     degree,
                     &work.polynomials[index],
                     cosines,
-                    (weights, weight_slopes),
+                    (&mut *weights, &mut *weight_slopes),
                 );
                 weigh_angles(
                     simd,
@@ -171,7 +174,8 @@ pub(super) fn backward<S: Simd>(
             }
             let weights = (&work.weights[..], &work.weight_slopes[..]);
             let channels = 0..group.channels.len();
-            spread(simd, group, channels, (near, pairs, block), weights, &mut pull);
+            let into = (&mut work.derivatives, &mut pull);
+            spread(simd, group, channels, (near, pairs, block), weights, into);
         }
     }
     pull.add_to(near, |place, pull| gradients[place] = add(gradients[place], pull));
@@ -207,21 +211,36 @@ pub(super) fn jacobian<S: Simd>(simd: S, plan: &TripletPlan, cache: &mut AtomCac
         }
         for block in 0..pairs.blocks() {
             evaluate_angles(simd, group, &pairs.pairs(group, block), work);
-            let cosines = &pairs.cosines[GroupCache::pairs_of(block)];
+            let cosines = block_of(&pairs.cosines, block);
             let mut rest = pulls.iter_mut();
             for (index, channel) in group.channels.iter().enumerate() {
                 for (polynomial, pull) in channel.polynomials.iter().zip(&mut rest) {
-                    let weights = (&mut work.weights[..BLOCK], &mut work.weight_slopes[..BLOCK]);
+                    let weights = block_of_mut(&mut work.weights, 0);
+                    let weights = (weights, block_of_mut(&mut work.weight_slopes, 0));
                     let mut coefficients = [0.0; DEGREE + 1];
                     coefficients[..polynomial.coefficients.len()].copy_from_slice(&polynomial.coefficients);
                     evaluate_polynomial(simd, channel.degree, &coefficients, cosines, weights);
                     let weights = (&work.weights[..BLOCK], &work.weight_slopes[..BLOCK]);
-                    spread(simd, group, index..index + 1, (near, pairs, block), weights, pull);
+                    spread(
+                        simd,
+                        group,
+                        index..index + 1,
+                        (near, pairs, block),
+                        weights,
+                        (&mut work.derivatives, pull),
+                    );
                 }
                 for (product, pull) in channel.products.iter().zip(&mut rest) {
                     let at = product.angle * BLOCK..(product.angle + 1) * BLOCK;
                     let weights = (&work.angles[at.clone()], &work.angle_slopes[at]);
-                    spread(simd, group, index..index + 1, (near, pairs, block), weights, pull);
+                    spread(
+                        simd,
+                        group,
+                        index..index + 1,
+                        (near, pairs, block),
+                        weights,
+                        (&mut work.derivatives, pull),
+                    );
                 }
             }
         }

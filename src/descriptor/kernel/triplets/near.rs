@@ -40,7 +40,28 @@ pub(super) struct Near {
     pub declines: Lanes,
 }
 
+/// What is known of the neighbours' places, lane by lane. All rows have one length: one check of a place serves them all.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'a> {
+    pub displacement: [&'a [f64]; 3],
+    pub direction: [&'a [f64]; 3],
+    pub distance: &'a [f64],
+    pub inverse: &'a [f64],
+}
+
 impl Near {
+    #[inline(always)]
+    pub fn placed(&self) -> Places<'_> {
+        let lanes = self.lanes;
+        let ([x, y, z], [ux, uy, uz]) = (&self.displacement, &self.direction);
+        Places {
+            displacement: [&x[..lanes], &y[..lanes], &z[..lanes]],
+            direction: [&ux[..lanes], &uy[..lanes], &uz[..lanes]],
+            distance: &self.distance[..lanes],
+            inverse: &self.inverse[..lanes],
+        }
+    }
+
     /// The lanes of a population, which may include empty ones in between.
     pub fn range(&self, population: Population) -> Range<usize> {
         match population {
@@ -169,15 +190,18 @@ impl Near {
         }
     }
 
+    #[inline(always)]
     pub fn shape(&self, shape: usize) -> &[f64] {
         &self.shapes[shape * self.lanes..][..self.lanes]
     }
 
     /// fc′/fc of a radius.
+    #[inline(always)]
     pub fn decline(&self, radius: usize) -> &[f64] {
         &self.declines[radius * self.lanes..][..self.lanes]
     }
 
+    #[inline(always)]
     pub fn slope(&self, shape: usize) -> &[f64] {
         &self.slopes[shape * self.lanes..][..self.lanes]
     }

@@ -2,16 +2,15 @@
 
 #![allow(clippy::inline_always)]
 
-use std::ops::Range;
-
 use pulp::Simd;
 
 use super::super::rows::{Fade, Pairs, cutoff_row, factor_row, gaussian_row};
+use super::chunks::{Chunk, Page, angles, squared_sines};
 use super::near::Near;
 use crate::descriptor::cutoff::CutoffFunction;
 use crate::descriptor::plan::{Group, LANES, TripletPlan};
-use crate::vector::elementary::{angle, inverse_root, power};
-use crate::vector::{Lanes, along_direction, fused, register, register_mut, registers_mut};
+use crate::vector::elementary::{inverse_root, power};
+use crate::vector::{Lanes, registers, registers_mut};
 
 /// Chunks that are worked on together: enough independent numbers to hide how long one instruction takes, few enough that
 /// what is known of their pairs stays in the fastest memory.
@@ -19,9 +18,14 @@ pub(super) const CHUNKS: usize = 8;
 /// The pairs of a block of chunks. As it is known to the compiler, loops over a block have no ends to check.
 pub(super) const BLOCK: usize = CHUNKS * LANES;
 
+/// A number for each pair of a block.
+pub(super) type Row = [f64; BLOCK];
+
 /// The pairs of one group, in whole blocks: chunk by chunk, lane by lane.
 #[derive(Debug, Default)]
 pub(super) struct GroupCache {
+    /// How many chunks there are; the rows may be longer.
+    count: usize,
     pub chunks: Vec<Chunk>,
     pub cosines: Lanes,
     /// r_jk², then 1/r_jk.
@@ -37,21 +41,16 @@ pub(super) struct GroupCache {
     pub inverse_sines: Lanes,
 }
 
-/// A neighbour j and [`LANES`] others in a row that it is paired with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Chunk {
-    /// The lane of j.
-    pub lane: usize,
-    /// The first of the others' lanes.
-    pub column: usize,
+/// One of the blocks of a row.
+#[inline(always)]
+pub(super) fn block_of(row: &[f64], block: usize) -> &Row {
+    &row.as_chunks().0[block]
 }
 
-impl Chunk {
-    /// The lanes of the others.
-    #[inline(always)]
-    pub fn columns(&self) -> Range<usize> {
-        self.column..self.column + LANES
-    }
+/// One of the blocks of a row, to be changed.
+#[inline(always)]
+pub(super) fn block_of_mut(row: &mut [f64], block: usize) -> &mut Row {
+    &mut row.as_chunks_mut().0[block]
 }
 
 impl GroupCache {
@@ -59,36 +58,15 @@ impl GroupCache {
     /// sides or the angles. Chunks whose third sides are all too long are left out.
     #[inline(always)]
     pub fn list<S: Simd>(&mut self, simd: S, group: &Group, near: &Near, reach: f64) {
-        self.chunks.clear();
-        let [left, right] = group.populations;
-        let columns = near.range(right);
-        let limit = reach * reach;
-        for j in near.range(left) {
-            let mut silent = true;
-            for channel in &group.channels {
-                silent &= near.shape(channel.shape)[j] == 0.0 && near.slope(channel.shape)[j] == 0.0;
-            }
-            if silent {
-                continue;
-            }
-            let from = if left == right { j + 1 } else { columns.start };
-            let most = columns.len().next_multiple_of(LANES) + BLOCK;
-            self.reserve(group, self.chunks.len() * LANES + most);
-            for column in (from..columns.end).step_by(LANES) {
-                self.add(simd, group, near, Chunk { lane: j, column }, limit);
-            }
-        }
-        if let Some(last) = self.chunks.last().copied() {
-            // Empty lanes follow each element's: the last block is filled with these.
-            let column = near.elements.last().map_or(0, |range| range.end);
-            while !self.chunks.len().is_multiple_of(CHUNKS) {
-                self.add(simd, group, near, Chunk { column, ..last }, f64::INFINITY);
-            }
+        if group.third_side {
+            self.write_chunks::<S, true>(simd, group, near, reach);
+        } else {
+            self.write_chunks::<S, false>(simd, group, near, reach);
         }
         if group.needs_theta() {
-            self.measure_angles::<S>(near);
+            self.measure_angles(simd, near);
         }
-        let pairs = self.chunks.len() * LANES;
+        let pairs = self.count * LANES;
         if group.common.is_some() {
             self.terms.reserve(group.channels.len() * pairs);
             let sides = if group.third_side { pairs } else { 0 };
@@ -100,85 +78,84 @@ impl GroupCache {
         }
     }
 
-    fn reserve(&mut self, group: &Group, pairs: usize) {
-        self.cosines.reserve(pairs);
-        if group.third_side {
-            self.sides.reserve(pairs);
-        }
-    }
-
-    /// Adds a chunk, unless the squares of all its third sides reach the limit.
-    // All comparisons at once, not one after another.
-    #[allow(clippy::needless_bitwise_bool)]
+    /// The loops of [`GroupCache::list`].
     #[inline(always)]
-    fn add<S: Simd>(&mut self, simd: S, group: &Group, near: &Near, chunk: Chunk, limit: f64) {
-        let at = self.chunks.len() * LANES;
-        let at = at..at + LANES;
-        if group.third_side {
-            let sides = &mut self.sides[at.clone()];
-            squared_sides(simd, near, chunk, sides);
-            // What is not a number is not far, and shows.
-            if sides.iter().fold(true, |far, square| far & (*square >= limit)) {
-                return;
+    fn write_chunks<S: Simd, const THIRD: bool>(&mut self, simd: S, group: &Group, near: &Near, reach: f64) {
+        let [left, right] = group.populations;
+        let columns = near.range(right);
+        let room = near.range(left).len() * columns.len().div_ceil(LANES) + CHUNKS;
+        if self.chunks.len() < room {
+            self.chunks.resize(room, Chunk::default());
+        }
+        self.cosines.reserve(room * LANES);
+        self.sides.reserve(if THIRD { room * LANES } else { 0 });
+        let mut page = Page::<THIRD> {
+            places: near.placed(),
+            chunks: &mut self.chunks[..room],
+            cosines: &mut self.cosines.as_chunks_mut().0[..room],
+            sides: &mut self.sides.as_chunks_mut().0[..if THIRD { room } else { 0 }],
+            count: 0,
+        };
+        let limit = reach * reach;
+        for j in near.range(left) {
+            let mut silent = true;
+            for channel in &group.channels {
+                silent &= near.shape(channel.shape)[j] == 0.0 && near.slope(channel.shape)[j] == 0.0;
+            }
+            if silent {
+                continue;
+            }
+            let from = if left == right { j + 1 } else { columns.start };
+            for column in (from..columns.end).step_by(LANES) {
+                page.write(simd, Chunk { lane: j, column }, limit);
             }
         }
-        cosines(simd, near, chunk, &mut self.cosines[at]);
-        self.chunks.push(chunk);
+        if let Some(last) = page.count.checked_sub(1) {
+            // Empty lanes follow each element's: the last block is filled with these.
+            let column = near.elements.last().map_or(0, |range| range.end);
+            let filler = Chunk {
+                column,
+                ..page.chunks[last]
+            };
+            while !page.count.is_multiple_of(CHUNKS) {
+                page.write(simd, filler, f64::INFINITY);
+            }
+        }
+        self.count = page.count;
     }
 
     /// θ and 1/sin θ of every pair, the sine from the cross product, which keeps its digits near 0° and 180°.
     #[inline(always)]
-    fn measure_angles<S: Simd>(&mut self, near: &Near) {
-        let pairs = self.chunks.len() * LANES;
-        self.thetas.reserve(pairs);
-        self.inverse_sines.reserve(pairs);
-        let [ux, uy, uz] = &near.direction;
-        for (place, chunk) in self.chunks.iter().enumerate() {
-            let j = chunk.lane;
-            let (x, y, z) = (ux[j], uy[j], uz[j]);
-            let others = ux[chunk.columns()]
-                .iter()
-                .zip(&uy[chunk.columns()])
-                .zip(&uz[chunk.columns()]);
-            let at = place * LANES..(place + 1) * LANES;
-            let angles = self.thetas[at.clone()]
-                .iter_mut()
-                .zip(&mut self.inverse_sines[at.clone()]);
-            for ((((ux, uy), uz), cosine), (theta, inverse_sine)) in others.zip(&self.cosines[at]).zip(angles) {
-                let a = fused::<S>(y, *uz, -(z * *uy));
-                let b = fused::<S>(z, *ux, -(x * *uz));
-                let c = fused::<S>(x, *uy, -(y * *ux));
-                let square = fused::<S>(a, a, fused::<S>(b, b, c * c));
-                let safe = if square > 1e-300 { square } else { 1e-300 };
-                let inverse = inverse_root::<S>(safe);
-                *theta = angle::<S>(square * inverse, *cosine);
-                *inverse_sine = if square > 1e-300 { inverse } else { 0.0 };
+    fn measure_angles<S: Simd>(&mut self, simd: S, near: &Near) {
+        self.thetas.reserve(self.count * LANES);
+        self.inverse_sines.reserve(self.count * LANES);
+        let places = &near.placed();
+        let mut squares = [0.0; BLOCK];
+        for block in 0..self.blocks() {
+            for (chunk, squares) in self.chunks_of(block).iter().zip(squares.as_chunks_mut().0) {
+                squared_sines(simd, places, *chunk, squares);
             }
+            let cosines = block_of(&self.cosines, block);
+            let thetas = block_of_mut(&mut self.thetas, block);
+            angles::<S>(&squares, cosines, thetas, block_of_mut(&mut self.inverse_sines, block));
         }
     }
 
     /// The number of blocks.
     pub fn blocks(&self) -> usize {
-        self.chunks.len() / CHUNKS
+        self.count / CHUNKS
     }
 
     /// The chunks of a block.
     #[inline(always)]
-    pub fn chunks_of(&self, block: usize) -> &[Chunk] {
-        &self.chunks[block * CHUNKS..(block + 1) * CHUNKS]
+    pub fn chunks_of(&self, block: usize) -> &[Chunk; CHUNKS] {
+        &self.chunks.as_chunks().0[block]
     }
 
-    /// The pairs of a block.
+    /// Where the terms of a block and one channel stand among the blocks of terms.
     #[inline(always)]
-    pub fn pairs_of(block: usize) -> Range<usize> {
-        block * BLOCK..(block + 1) * BLOCK
-    }
-
-    /// Where the terms of a block and one channel stand.
-    #[inline(always)]
-    pub fn terms_of(group: &Group, block: usize, channel: usize) -> Range<usize> {
-        let first = (block * group.channels.len() + channel) * BLOCK;
-        first..first + BLOCK
+    pub fn terms_of(group: &Group, block: usize, channel: usize) -> usize {
+        block * group.channels.len() + channel
     }
 
     /// 1/r_jk, and the factors of r_jk, of a block.
@@ -193,95 +170,58 @@ impl GroupCache {
         (fade, distances): (&mut Fade, &mut Lanes),
     ) {
         distances.reserve(BLOCK);
-        let distances = &mut distances[..BLOCK];
-        for (side, distance) in self.sides[Self::pairs_of(block)].iter_mut().zip(distances.iter_mut()) {
+        let distances = block_of_mut(distances, 0);
+        for (side, distance) in block_of_mut(&mut self.sides, block)
+            .iter_mut()
+            .zip(distances.iter_mut())
+        {
             let square = if *side > 1e-12 { *side } else { 1e-12 };
             *side = inverse_root::<S>(square);
             *distance = square * *side;
         }
+        let channels = group.channels.len();
+        let terms = &mut self.terms.as_chunks_mut().0[block * channels..][..channels];
         if let Some(common) = &group.common {
-            let fades = &mut self.fades[Self::pairs_of(block)];
-            let fade_slopes = &mut self.fade_slopes[Self::pairs_of(block)];
+            let fades = block_of_mut(&mut self.fades, block);
+            let fade_slopes = block_of_mut(&mut self.fade_slopes, block);
             cutoff_row::<S>(cutoff, common.cutoff, distances, fades, fade_slopes);
             for step in &common.steps {
-                let at = Self::terms_of(group, block, step.channel);
-                if let Some((from, exponent)) = step.power {
-                    let from = Self::terms_of(group, block, from).start;
-                    for place in 0..BLOCK / S::F64_LANES {
-                        let place = place * S::F64_LANES;
-                        let root = register::<S>(&self.terms, from + place);
-                        *register_mut::<S>(&mut self.terms, at.start + place) = power(simd, root, exponent);
+                if let Some((root, exponent)) = step.power {
+                    let root: Row = terms[root];
+                    let roots = registers::<S>(&root).iter();
+                    for (root, term) in roots.zip(registers_mut::<S>(&mut terms[step.channel])) {
+                        *term = power(simd, *root, exponent);
                     }
                 } else {
                     let eta = common.etas[step.channel];
-                    gaussian_row::<S>(eta, common.shift, distances, &mut self.terms[at]);
+                    gaussian_row::<S>(eta, common.shift, distances, &mut terms[step.channel]);
                 }
             }
             return;
         }
         fade.forget();
-        for (index, channel) in group.channels.iter().enumerate() {
-            let at = Self::terms_of(group, block, index);
-            factor_row(
-                simd,
-                &plan.shapes[channel.shape].factor,
-                cutoff,
-                fade,
-                distances,
-                &mut self.terms[at.clone()],
-                &mut self.term_slopes[at],
-            );
+        let term_slopes = &mut self.term_slopes.as_chunks_mut::<BLOCK>().0[block * channels..][..channels];
+        for (channel, (term, slope)) in group.channels.iter().zip(terms.iter_mut().zip(term_slopes)) {
+            let factor = &plan.shapes[channel.shape].factor;
+            factor_row(simd, factor, cutoff, fade, distances, term, slope);
         }
     }
 
     /// What angles of a block are evaluated from.
     #[inline(always)]
     pub fn pairs(&self, group: &Group, block: usize) -> Pairs<'_> {
-        let at = Self::pairs_of(block);
         let (thetas, inverse_sines) = if group.needs_theta() {
-            (&self.thetas[at.clone()], &self.inverse_sines[at.clone()])
+            (
+                &block_of(&self.thetas, block)[..],
+                &block_of(&self.inverse_sines, block)[..],
+            )
         } else {
             (&[][..], &[][..])
         };
         Pairs {
-            cosines: &self.cosines[at],
+            cosines: block_of(&self.cosines, block),
             thetas,
             inverse_sines,
         }
-    }
-}
-
-/// Squared distances between j and the others of a chunk.
-#[inline(always)]
-fn squared_sides<S: Simd>(simd: S, near: &Near, chunk: Chunk, out: &mut [f64]) {
-    let [x, y, z] = &near.displacement;
-    let x_j = simd.splat_f64s(x[chunk.lane]);
-    let y_j = simd.splat_f64s(y[chunk.lane]);
-    let z_j = simd.splat_f64s(z[chunk.lane]);
-    for (part, out) in registers_mut::<S>(out).iter_mut().enumerate() {
-        let column = chunk.column + part * S::F64_LANES;
-        let a = simd.sub_f64s(register::<S>(x, column), x_j);
-        let b = simd.sub_f64s(register::<S>(y, column), y_j);
-        let c = simd.sub_f64s(register::<S>(z, column), z_j);
-        *out = along_direction(simd, [a, b, c], [a, b, c]);
-    }
-}
-
-/// Cosines between j and the others of a chunk.
-#[inline(always)]
-fn cosines<S: Simd>(simd: S, near: &Near, chunk: Chunk, out: &mut [f64]) {
-    let [x, y, z] = &near.direction;
-    let x_j = simd.splat_f64s(x[chunk.lane]);
-    let y_j = simd.splat_f64s(y[chunk.lane]);
-    let z_j = simd.splat_f64s(z[chunk.lane]);
-    for (part, out) in registers_mut::<S>(out).iter_mut().enumerate() {
-        let column = chunk.column + part * S::F64_LANES;
-        let own = [x_j, y_j, z_j];
-        let other = [
-            register::<S>(x, column),
-            register::<S>(y, column),
-            register::<S>(z, column),
-        ];
-        *out = along_direction(simd, own, other);
     }
 }

@@ -7,7 +7,7 @@ use pulp::Simd;
 use super::super::rows::{Pairs, angle_row};
 use super::Work;
 use super::near::Near;
-use super::pairs::{BLOCK, CHUNKS, GroupCache};
+use super::pairs::{BLOCK, CHUNKS, GroupCache, Row, block_of, block_of_mut};
 use crate::descriptor::plan::{DEGREE, Group, LANES, Product};
 use crate::vector::{register, registers, registers_mut};
 
@@ -16,11 +16,9 @@ use crate::vector::{register, registers, registers_mut};
 pub(super) fn evaluate_angles<S: Simd>(simd: S, group: &Group, pairs: &Pairs, work: &mut Work) {
     work.angles.reserve(group.angles.len() * BLOCK);
     work.angle_slopes.reserve(group.angles.len() * BLOCK);
-    let rows = work
-        .angles
-        .chunks_exact_mut(BLOCK)
-        .zip(work.angle_slopes.chunks_exact_mut(BLOCK));
-    for (angle, (values, slopes)) in group.angles.iter().zip(rows) {
+    let values = work.angles.as_chunks_mut::<BLOCK>().0;
+    let slopes = work.angle_slopes.as_chunks_mut::<BLOCK>().0;
+    for (angle, (values, slopes)) in group.angles.iter().zip(values.iter_mut().zip(slopes)) {
         angle_row(simd, angle, pairs, values, slopes);
     }
 }
@@ -54,19 +52,24 @@ fn multiply<S: Simd, const COMMON: bool, const THIRD: bool>(
     radials: &mut [f64],
 ) {
     let shapes = near.shape(group.channels[channel].shape);
-    let chunks = &pairs.chunks[block * CHUNKS..(block + 1) * CHUNKS];
-    let at = GroupCache::terms_of(group, block, channel);
-    let at = if COMMON || THIRD { at } else { 0..0 };
-    let terms = registers_mut::<S>(&mut pairs.terms[at]);
-    let at = if COMMON && THIRD {
-        GroupCache::pairs_of(block)
-    } else {
-        0..0
-    };
-    let fades = registers::<S>(&pairs.fades[at]);
-    let radials = registers_mut::<S>(&mut radials[..BLOCK]);
+    let chunks = pairs.chunks.as_chunks::<CHUNKS>().0[block].iter();
+    let radials = registers_mut::<S>(block_of_mut(radials, 0));
     let parts = LANES / S::F64_LANES;
-    for (place, chunk) in chunks.iter().enumerate() {
+    // Which rows there are is known when this is compiled.
+    let none = &mut [0.0; BLOCK];
+    let terms = if COMMON || THIRD {
+        block_of_mut(&mut pairs.terms, GroupCache::terms_of(group, block, channel))
+    } else {
+        none
+    };
+    let terms = registers_mut::<S>(terms);
+    let fades = if COMMON && THIRD {
+        block_of(&pairs.fades, block)
+    } else {
+        &[0.0; BLOCK]
+    };
+    let fades = registers::<S>(fades);
+    for (place, chunk) in chunks.enumerate() {
         let own = simd.splat_f64s(shapes[chunk.lane]);
         for part in 0..parts {
             let v = place * parts + part;
@@ -89,34 +92,39 @@ fn multiply<S: Simd, const COMMON: bool, const THIRD: bool>(
 
 /// Adds Σ radial·angle of each product to its register.
 #[inline(always)]
-pub(super) fn contract<S: Simd>(simd: S, products: &[Product], radials: &[f64], angles: &[f64], sums: &mut [f64]) {
-    let radials = registers::<S>(&radials[..BLOCK]);
-    let row = |product: &Product| registers::<S>(&angles[product.angle * BLOCK..][..BLOCK]);
-    for (products, sums) in products.chunks(4).zip(sums.chunks_mut(4 * LANES)) {
-        if let [a, b, c, d] = products {
-            let zero = simd.splat_f64s(0.0);
-            let (mut sum_a, mut sum_b, mut sum_c, mut sum_d) = (zero, zero, zero, zero);
-            let rows = row(a).iter().zip(row(b)).zip(row(c)).zip(row(d));
-            for (radial, (((a, b), c), d)) in radials.iter().zip(rows) {
-                sum_a = simd.mul_add_e_f64s(*radial, *a, sum_a);
-                sum_b = simd.mul_add_e_f64s(*radial, *b, sum_b);
-                sum_c = simd.mul_add_e_f64s(*radial, *c, sum_c);
-                sum_d = simd.mul_add_e_f64s(*radial, *d, sum_d);
-            }
-            for (sums, sum) in sums.chunks_exact_mut(LANES).zip([sum_a, sum_b, sum_c, sum_d]) {
-                let sums = &mut registers_mut::<S>(sums)[0];
-                *sums = simd.add_f64s(*sums, sum);
-            }
-            continue;
+pub(super) fn contract<S: Simd>(
+    simd: S,
+    products: &[Product],
+    radials: &[f64],
+    angles: &[f64],
+    sums: &mut [[f64; LANES]],
+) {
+    let radials = registers::<S>(block_of(radials, 0));
+    let row = |product: &Product| registers::<S>(block_of(angles, product.angle));
+    let (fours, rest) = products.as_chunks::<4>();
+    let (sums_of_fours, sums_of_rest) = sums.split_at_mut(4 * fours.len());
+    for ([a, b, c, d], sums) in fours.iter().zip(sums_of_fours.as_chunks_mut::<4>().0) {
+        let zero = simd.splat_f64s(0.0);
+        let (mut sum_a, mut sum_b, mut sum_c, mut sum_d) = (zero, zero, zero, zero);
+        let rows = row(a).iter().zip(row(b)).zip(row(c)).zip(row(d));
+        for (radial, (((a, b), c), d)) in radials.iter().zip(rows) {
+            sum_a = simd.mul_add_e_f64s(*radial, *a, sum_a);
+            sum_b = simd.mul_add_e_f64s(*radial, *b, sum_b);
+            sum_c = simd.mul_add_e_f64s(*radial, *c, sum_c);
+            sum_d = simd.mul_add_e_f64s(*radial, *d, sum_d);
         }
-        for (product, sums) in products.iter().zip(sums.chunks_exact_mut(LANES)) {
-            let mut sum = simd.splat_f64s(0.0);
-            for (radial, angle) in radials.iter().zip(row(product)) {
-                sum = simd.mul_add_e_f64s(*radial, *angle, sum);
-            }
-            let sums = &mut registers_mut::<S>(sums)[0];
-            *sums = simd.add_f64s(*sums, sum);
+        for (sum, found) in sums.iter_mut().zip([sum_a, sum_b, sum_c, sum_d]) {
+            let sum = &mut registers_mut::<S>(sum)[0];
+            *sum = simd.add_f64s(*sum, found);
         }
+    }
+    for (product, sum) in rest.iter().zip(sums_of_rest) {
+        let mut found = simd.splat_f64s(0.0);
+        for (radial, angle) in radials.iter().zip(row(product)) {
+            found = simd.mul_add_e_f64s(*radial, *angle, found);
+        }
+        let sum = &mut registers_mut::<S>(sum)[0];
+        *sum = simd.add_f64s(*sum, found);
     }
 }
 
@@ -126,9 +134,9 @@ pub(super) fn add_powers<'a, S: Simd>(
     simd: S,
     degree: usize,
     radials: &[f64],
-    cosines: &[f64],
-    sums: &'a mut [f64],
-) -> &'a mut [f64] {
+    cosines: &Row,
+    sums: &'a mut [[f64; LANES]],
+) -> &'a mut [[f64; LANES]] {
     match degree {
         0 => return sums,
         1 => add_powers_to::<S, 2>(simd, radials, cosines, sums),
@@ -136,14 +144,14 @@ pub(super) fn add_powers<'a, S: Simd>(
         3 => add_powers_to::<S, 4>(simd, radials, cosines, sums),
         _ => add_powers_to::<S, { DEGREE + 1 }>(simd, radials, cosines, sums),
     }
-    &mut sums[(degree + 1) * LANES..]
+    &mut sums[degree + 1..]
 }
 
 /// [`add_powers`] for N − 1 = degree.
 #[inline(always)]
-fn add_powers_to<S: Simd, const N: usize>(simd: S, radials: &[f64], cosines: &[f64], sums: &mut [f64]) {
-    let radials = registers::<S>(&radials[..BLOCK]);
-    let cosines = registers::<S>(&cosines[..BLOCK]);
+fn add_powers_to<S: Simd, const N: usize>(simd: S, radials: &[f64], cosines: &Row, sums: &mut [[f64; LANES]]) {
+    let radials = registers::<S>(block_of(radials, 0));
+    let cosines = registers::<S>(cosines);
     let mut totals = [simd.splat_f64s(0.0); N];
     for (radial, cosine) in radials.iter().zip(cosines) {
         let mut term = *radial;
@@ -153,7 +161,7 @@ fn add_powers_to<S: Simd, const N: usize>(simd: S, radials: &[f64], cosines: &[f
             totals[n] = simd.add_f64s(totals[n], term);
         }
     }
-    for (total, sum) in totals.iter().zip(sums.chunks_exact_mut(LANES)) {
+    for (total, sum) in totals.iter().zip(sums) {
         let sum = &mut registers_mut::<S>(sum)[0];
         *sum = simd.add_f64s(*sum, *total);
     }
@@ -165,8 +173,8 @@ pub(super) fn evaluate_polynomial<S: Simd>(
     simd: S,
     degree: usize,
     coefficients: &[f64; DEGREE + 1],
-    cosines: &[f64],
-    results: (&mut [f64], &mut [f64]),
+    cosines: &Row,
+    results: (&mut Row, &mut Row),
 ) {
     match degree {
         0 => {}
@@ -182,12 +190,11 @@ pub(super) fn evaluate_polynomial<S: Simd>(
 fn horner<S: Simd, const N: usize>(
     simd: S,
     coefficients: &[f64; DEGREE + 1],
-    cosines: &[f64],
-    (values, slopes): (&mut [f64], &mut [f64]),
+    cosines: &Row,
+    (values, slopes): (&mut Row, &mut Row),
 ) {
-    let values = registers_mut::<S>(&mut values[..BLOCK]);
-    let slopes = registers_mut::<S>(&mut slopes[..BLOCK]);
-    let cosines = registers::<S>(&cosines[..BLOCK]);
+    let (values, slopes) = (registers_mut::<S>(values), registers_mut::<S>(slopes));
+    let cosines = registers::<S>(cosines);
     for ((value, slope), cosine) in values.iter_mut().zip(slopes).zip(cosines) {
         let mut sum = simd.splat_f64s(coefficients[N]);
         let mut derivative = sum;
@@ -208,15 +215,14 @@ pub(super) fn weigh_angles<S: Simd>(
     (products, stale): (&[Product], bool),
     slopes: &[f64],
     (angles, angle_slopes): (&[f64], &[f64]),
-    (weights, weight_slopes): (&mut [f64], &mut [f64]),
+    (weights, weight_slopes): (&mut Row, &mut Row),
 ) {
-    let weights = registers_mut::<S>(&mut weights[..BLOCK]);
-    let weight_slopes = registers_mut::<S>(&mut weight_slopes[..BLOCK]);
+    let (weights, weight_slopes) = (registers_mut::<S>(weights), registers_mut::<S>(weight_slopes));
     for (round, products) in products.chunks(4).enumerate() {
         let (mut factors, mut rows) = ([simd.splat_f64s(0.0); 4], [0; 4]);
         for (place, product) in products.iter().enumerate() {
             factors[place] = simd.splat_f64s(slopes[product.feature] * product.factor);
-            rows[place] = product.angle * BLOCK;
+            rows[place] = product.angle;
         }
         let (fresh, terms) = (stale && round == 0, products.len());
         add_rows(simd, weights, angles, fresh, terms, factors, rows);
@@ -235,10 +241,9 @@ fn add_rows<S: Simd>(
     factors: [S::f64s; 4],
     rows: [usize; 4],
 ) {
-    let a = registers::<S>(&from[rows[0]..rows[0] + BLOCK]);
-    let b = registers::<S>(&from[rows[1]..rows[1] + BLOCK]);
-    let c = registers::<S>(&from[rows[2]..rows[2] + BLOCK]);
-    let d = registers::<S>(&from[rows[3]..rows[3] + BLOCK]);
+    let [a, b, c, d] = rows;
+    let (a, b) = (registers::<S>(block_of(from, a)), registers::<S>(block_of(from, b)));
+    let (c, d) = (registers::<S>(block_of(from, c)), registers::<S>(block_of(from, d)));
     if terms == 4 {
         for ((((out, a), b), c), d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
             let sum = if fresh { simd.splat_f64s(0.0) } else { *out };

@@ -6,11 +6,11 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use super::near::{NOBODY, Near};
-use super::pairs::{BLOCK, GroupCache};
+use super::near::{NOBODY, Near, Places};
+use super::pairs::{BLOCK, GroupCache, Row, block_of};
 use crate::descriptor::plan::{Common, Group, LANES};
 use crate::linear::{Vec3, add, scale};
-use crate::vector::{Lanes, register, register_mut};
+use crate::vector::{Lanes, register, register_mut, registers, registers_mut};
 
 /// dE/dr as it is gathered: along each neighbour's direction, and the rest; lane by lane.
 #[derive(Debug, Default)]
@@ -38,249 +38,290 @@ impl Pull {
     }
 }
 
-/// From the derivatives of the weighted angles to those with respect to displacements, for a block of pairs.
+/// Sums over the channels, for each pair of a block.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Derivatives {
+    /// Two sums that the derivatives with respect to r_j and r_k are made of.
+    radial: [Row; 2],
+    /// With respect to cos θ.
+    cosine: Row,
+    /// With respect to r_jk, divided by r_jk.
+    per_side: Row,
+}
+
+impl Default for Derivatives {
+    fn default() -> Self {
+        Self {
+            radial: [[0.0; BLOCK]; 2],
+            cosine: [0.0; BLOCK],
+            per_side: [0.0; BLOCK],
+        }
+    }
+}
+
+/// From the derivatives of the weighted angles to those with respect to displacements, for a block of pairs. The weights and their
+/// slopes are those of the channels, one block after the other.
 #[inline(always)]
 pub(super) fn spread<S: Simd>(
     simd: S,
     group: &Group,
     channels: Range<usize>,
-    pairs: (&Near, &GroupCache, usize),
-    weights: (&[f64], &[f64]),
-    pull: &mut Pull,
+    (near, cache, place): (&Near, &GroupCache, usize),
+    (weights, weight_slopes): (&[f64], &[f64]),
+    into: (&mut Derivatives, &mut Pull),
 ) {
+    let pairs = &Block {
+        group,
+        channels,
+        near,
+        cache,
+        place,
+        weights: weights.as_chunks().0,
+        weight_slopes: weight_slopes.as_chunks().0,
+    };
     match (&group.common, group.third_side) {
-        (Some(common), true) => {
-            let tally = CommonTally::<true>(common);
-            spread_block::<S, _, true>(simd, &tally, group, channels, pairs, weights, pull);
-        }
-        (Some(common), false) => {
-            let tally = CommonTally::<false>(common);
-            spread_block::<S, _, false>(simd, &tally, group, channels, pairs, weights, pull);
-        }
-        (None, true) => {
-            let tally = SeparateTally::<true>;
-            spread_block::<S, _, true>(simd, &tally, group, channels, pairs, weights, pull);
-        }
-        (None, false) => {
-            let tally = SeparateTally::<false>;
-            spread_block::<S, _, false>(simd, &tally, group, channels, pairs, weights, pull);
-        }
+        (Some(common), true) => CommonTally::<true>::new(common, near).spread(simd, pairs, into),
+        (Some(common), false) => CommonTally::<false>::new(common, near).spread(simd, pairs, into),
+        (None, true) => SeparateTally::<true>.spread(simd, pairs, into),
+        (None, false) => SeparateTally::<false>.spread(simd, pairs, into),
     }
 }
 
-/// The loop of [`spread`], with or without third sides.
-///
-/// With c = u_j·u_k and d = r_jk, of a term g_j·g_k·h(d)·W(c):
-/// ∂/∂x_k = [g_j g_k′ h W − (∂c) c/r_k + (∂d) r_k/d]·u_k + B·x_j with B = (∂c)/(r_j r_k) − (∂d)/d, and likewise for j.
-#[inline(always)]
-fn spread_block<S: Simd, T: Tally, const THIRD: bool>(
-    simd: S,
-    tally: &T,
-    group: &Group,
+/// A block of pairs, and the channels that are summed for them.
+struct Block<'a> {
+    group: &'a Group,
     channels: Range<usize>,
-    (near, pairs, block): (&Near, &GroupCache, usize),
-    weights: (&[f64], &[f64]),
-    pull: &mut Pull,
-) {
-    let chunks = pairs.chunks_of(block);
-    let mut own = OwnPull::new(simd, chunks[0].lane);
-    for (place, chunk) in chunks.iter().enumerate() {
-        if chunk.lane != own.lane {
-            own.add_to(simd, near, pull);
-            own = OwnPull::new(simd, chunk.lane);
-        }
-        for part in (0..LANES).step_by(S::F64_LANES) {
-            let place = Place {
-                lane: chunk.lane,
-                column: chunk.column + part,
-                block,
-                within: place * LANES + part,
-            };
-            let slopes = tally.sum(simd, group, channels.clone(), (near, pairs), weights, place);
-            turn::<S, THIRD>(simd, near, pairs, &slopes, place, &mut own, pull);
-        }
+    near: &'a Near,
+    cache: &'a GroupCache,
+    /// Which of the group's blocks.
+    place: usize,
+    weights: &'a [Row],
+    weight_slopes: &'a [Row],
+}
+
+impl Block<'_> {
+    /// The channels, with their weights and those's slopes.
+    #[inline(always)]
+    fn channels(&self) -> impl Iterator<Item = (usize, (&Row, &Row))> {
+        self.channels.clone().zip(self.weights.iter().zip(self.weight_slopes))
     }
-    own.add_to(simd, near, pull);
 }
 
-/// Where a register of pairs stands.
-#[derive(Clone, Copy)]
-struct Place {
-    /// The lane of j.
-    lane: usize,
-    /// The first of the others' lanes.
-    column: usize,
-    block: usize,
-    /// The first pair within the block.
-    within: usize,
+/// How the channels of a block of pairs are summed. Parameter: whether there is a third side.
+trait Tally<const THIRD: bool>: Sized {
+    fn sum<S: Simd>(&self, simd: S, pairs: &Block, sums: &mut Derivatives);
+
+    /// The derivatives with respect to r_k and r_j, from the two sums, the lane of j and the first of the others'.
+    fn radial<S: Simd>(&self, simd: S, places: &Places, sums: [S::f64s; 2], lane: usize, column: usize)
+    -> [S::f64s; 2];
+
+    #[inline(always)]
+    fn spread<S: Simd>(&self, simd: S, pairs: &Block, (sums, pull): (&mut Derivatives, &mut Pull)) {
+        self.sum(simd, pairs, sums);
+        turn::<S, _, THIRD>(simd, self, pairs, sums, pull);
+    }
 }
 
-/// Derivatives of the channels' sum with respect to r_k, r_j, cos θ and r_jk, the last divided by r_jk.
-struct Slopes<S: Simd> {
-    along: S::f64s,
-    own: S::f64s,
-    turn: S::f64s,
-    per_side: S::f64s,
-}
-
-/// How the channels of a register of pairs are summed.
-trait Tally {
-    fn sum<S: Simd>(
-        &self,
-        simd: S,
-        group: &Group,
-        channels: Range<usize>,
-        pairs: (&Near, &GroupCache),
-        weights: (&[f64], &[f64]),
-        place: Place,
-    ) -> Slopes<S>;
-}
-
-/// Each channel's shapes have slopes of their own. Parameter: whether there is a third side.
+/// Each channel's shapes have slopes of their own.
 struct SeparateTally<const THIRD: bool>;
 
-impl<const THIRD: bool> Tally for SeparateTally<THIRD> {
+impl<const THIRD: bool> Tally<THIRD> for SeparateTally<THIRD> {
     #[inline(always)]
-    fn sum<S: Simd>(
-        &self,
-        simd: S,
-        group: &Group,
-        channels: Range<usize>,
-        (near, pairs): (&Near, &GroupCache),
-        (weights, weight_slopes): (&[f64], &[f64]),
-        place: Place,
-    ) -> Slopes<S> {
+    fn sum<S: Simd>(&self, simd: S, pairs: &Block, sums: &mut Derivatives) {
+        let (group, near, cache, block) = (pairs.group, pairs.near, pairs.cache, pairs.place);
+        let [alongs, owns] = &mut sums.radial;
+        let (alongs, owns) = (registers_mut::<S>(alongs), registers_mut::<S>(owns));
+        let cosines = registers_mut::<S>(&mut sums.cosine);
+        let per_sides = registers_mut::<S>(&mut sums.per_side);
+        let inverses = if THIRD {
+            block_of(&cache.sides, block)
+        } else {
+            &[0.0; BLOCK]
+        };
+        let inverses = registers::<S>(inverses);
+        let parts = LANES / S::F64_LANES;
         let zero = simd.splat_f64s(0.0);
-        let (mut along, mut own, mut turn, mut stretch) = (zero, zero, zero, zero);
-        for (row, index) in channels.enumerate() {
-            let shape = group.channels[index].shape;
-            let (shapes, slopes) = (near.shape(shape), near.slope(shape));
-            let own_shape = simd.splat_f64s(shapes[place.lane]);
-            let own_slope = simd.splat_f64s(slopes[place.lane]);
-            let other = register::<S>(shapes, place.column);
-            let other_slope = register::<S>(slopes, place.column);
-            let mut weight = register::<S>(weights, row * BLOCK + place.within);
-            let weight_slope = register::<S>(weight_slopes, row * BLOCK + place.within);
-            let mut both = simd.mul_f64s(own_shape, other);
-            if THIRD {
-                let at = GroupCache::terms_of(group, place.block, index).start + place.within;
-                let third = register::<S>(&pairs.terms, at);
-                let third_slope = register::<S>(&pairs.term_slopes, at);
-                stretch = simd.mul_add_e_f64s(simd.mul_f64s(both, third_slope), weight, stretch);
-                both = simd.mul_f64s(both, third);
-                weight = simd.mul_f64s(third, weight);
+        for (place, chunk) in cache.chunks_of(block).iter().enumerate() {
+            for part in 0..parts {
+                let v = place * parts + part;
+                let column = chunk.column + part * S::F64_LANES;
+                let (mut along, mut own, mut turn, mut stretch) = (zero, zero, zero, zero);
+                for (index, (weight, weight_slope)) in pairs.channels() {
+                    let shape = group.channels[index].shape;
+                    let (shapes, slopes) = (near.shape(shape), near.slope(shape));
+                    let own_shape = simd.splat_f64s(shapes[chunk.lane]);
+                    let own_slope = simd.splat_f64s(slopes[chunk.lane]);
+                    let other = register::<S>(shapes, column);
+                    let other_slope = register::<S>(slopes, column);
+                    let mut weight = registers::<S>(weight)[v];
+                    let weight_slope = registers::<S>(weight_slope)[v];
+                    let mut both = simd.mul_f64s(own_shape, other);
+                    if THIRD {
+                        let at = GroupCache::terms_of(group, block, index);
+                        let third = registers::<S>(block_of(&cache.terms, at))[v];
+                        let third_slope = registers::<S>(block_of(&cache.term_slopes, at))[v];
+                        stretch = simd.mul_add_e_f64s(simd.mul_f64s(both, third_slope), weight, stretch);
+                        both = simd.mul_f64s(both, third);
+                        weight = simd.mul_f64s(third, weight);
+                    }
+                    turn = simd.mul_add_e_f64s(both, weight_slope, turn);
+                    along = simd.mul_add_e_f64s(simd.mul_f64s(own_shape, other_slope), weight, along);
+                    own = simd.mul_add_e_f64s(simd.mul_f64s(own_slope, other), weight, own);
+                }
+                (alongs[v], owns[v], cosines[v]) = (along, own, turn);
+                if THIRD {
+                    per_sides[v] = simd.mul_f64s(stretch, inverses[v]);
+                }
             }
-            turn = simd.mul_add_e_f64s(both, weight_slope, turn);
-            along = simd.mul_add_e_f64s(simd.mul_f64s(own_shape, other_slope), weight, along);
-            own = simd.mul_add_e_f64s(simd.mul_f64s(own_slope, other), weight, own);
         }
-        let mut per_side = stretch;
-        if THIRD {
-            let inverse = register::<S>(&pairs.sides, place.block * BLOCK + place.within);
-            per_side = simd.mul_f64s(stretch, inverse);
-        }
-        Slopes {
-            along,
-            own,
-            turn,
-            per_side,
-        }
+    }
+
+    #[inline(always)]
+    fn radial<S: Simd>(&self, _: S, _: &Places, sums: [S::f64s; 2], _: usize, _: usize) -> [S::f64s; 2] {
+        sums
     }
 }
 
 /// The channels' shapes are Gaussians exp(−η(r − rs)²)·fc(r) that differ in η alone: g′/g = fc′/fc − 2η(r − rs), so that two sums over the
-/// channels, Σ t·W and Σ η·t·W, give all derivatives with respect to distances. Parameter: whether there is a third side.
-struct CommonTally<'a, const THIRD: bool>(&'a Common);
+/// channels, Σ t·W and 2Σ η·t·W, give all derivatives with respect to distances. Parameter: whether there is a third side.
+struct CommonTally<'a, const THIRD: bool> {
+    common: &'a Common,
+    /// fc′/fc, lane by lane.
+    declines: &'a [f64],
+}
 
-impl<const THIRD: bool> Tally for CommonTally<'_, THIRD> {
+impl<'a, const THIRD: bool> CommonTally<'a, THIRD> {
     #[inline(always)]
-    fn sum<S: Simd>(
-        &self,
-        simd: S,
-        group: &Group,
-        channels: Range<usize>,
-        (near, pairs): (&Near, &GroupCache),
-        (weights, weight_slopes): (&[f64], &[f64]),
-        place: Place,
-    ) -> Slopes<S> {
-        let zero = simd.splat_f64s(0.0);
-        let (mut plain, mut by_eta, mut turn) = (zero, zero, zero);
-        let terms = &pairs.terms[GroupCache::terms_of(group, place.block, channels.start).start..];
-        for (row, index) in channels.enumerate() {
-            let at = row * BLOCK + place.within;
-            let term = register::<S>(terms, at);
-            let weighted = simd.mul_f64s(term, register::<S>(weights, at));
-            plain = simd.add_f64s(plain, weighted);
-            by_eta = simd.mul_add_e_f64s(simd.splat_f64s(self.0.etas[index]), weighted, by_eta);
-            turn = simd.mul_add_e_f64s(term, register::<S>(weight_slopes, at), turn);
-        }
-        by_eta = simd.add_f64s(by_eta, by_eta);
-        let mut per_side = zero;
-        if THIRD {
-            let at = place.block * BLOCK + place.within;
-            let fade = register::<S>(&pairs.fades, at);
-            let fade_slope = register::<S>(&pairs.fade_slopes, at);
-            by_eta = simd.mul_f64s(by_eta, fade);
-            turn = simd.mul_f64s(turn, fade);
-            // (Σ t·W·fc′ − 2Σ η·t·W·fc·(d − rs))/d.
-            let shift = simd.splat_f64s(self.0.shift);
-            let fixed = simd.mul_add_e_f64s(plain, fade_slope, simd.mul_f64s(by_eta, shift));
-            let inverse = register::<S>(&pairs.sides, at);
-            per_side = simd.sub_f64s(simd.mul_f64s(fixed, inverse), by_eta);
-            plain = simd.mul_f64s(plain, fade);
-        }
-        let declines = near.decline(self.0.radius);
-        let from_centre = simd.splat_f64s(near.distance[place.lane] - self.0.shift);
-        let decline = simd.splat_f64s(declines[place.lane]);
-        let own = simd.negate_mul_add_e_f64s(by_eta, from_centre, simd.mul_f64s(plain, decline));
-        let from_centre = simd.sub_f64s(
-            register::<S>(&near.distance, place.column),
-            simd.splat_f64s(self.0.shift),
-        );
-        let decline = register::<S>(declines, place.column);
-        let along = simd.negate_mul_add_e_f64s(by_eta, from_centre, simd.mul_f64s(plain, decline));
-        Slopes {
-            along,
-            own,
-            turn,
-            per_side,
+    fn new(common: &'a Common, near: &'a Near) -> Self {
+        Self {
+            common,
+            declines: near.decline(common.radius),
         }
     }
 }
 
-/// Turns the derivatives for a register of pairs into pulls on j and on the others.
+impl<const THIRD: bool> Tally<THIRD> for CommonTally<'_, THIRD> {
+    #[inline(always)]
+    fn sum<S: Simd>(&self, simd: S, pairs: &Block, sums: &mut Derivatives) {
+        let (cache, block) = (pairs.cache, pairs.place);
+        let channels = pairs.group.channels.len();
+        let terms = &cache.terms.as_chunks::<BLOCK>().0[block * channels..][..channels];
+        let [plains, by_etas] = &mut sums.radial;
+        let (plains, by_etas) = (registers_mut::<S>(plains), registers_mut::<S>(by_etas));
+        let cosines = registers_mut::<S>(&mut sums.cosine);
+        let per_sides = registers_mut::<S>(&mut sums.per_side);
+        let none = &[0.0; BLOCK];
+        let (mut fades, mut fade_slopes, mut inverses) = (none, none, none);
+        if THIRD {
+            fades = block_of(&cache.fades, block);
+            fade_slopes = block_of(&cache.fade_slopes, block);
+            inverses = block_of(&cache.sides, block);
+        }
+        let (fades, fade_slopes) = (registers::<S>(fades), registers::<S>(fade_slopes));
+        let inverses = registers::<S>(inverses);
+        let zero = simd.splat_f64s(0.0);
+        let shift = simd.splat_f64s(self.common.shift);
+        for v in 0..BLOCK / S::F64_LANES {
+            let (mut plain, mut by_eta, mut turn) = (zero, zero, zero);
+            for (index, (weight, weight_slope)) in pairs.channels() {
+                let term = registers::<S>(&terms[index])[v];
+                let weighted = simd.mul_f64s(term, registers::<S>(weight)[v]);
+                plain = simd.add_f64s(plain, weighted);
+                by_eta = simd.mul_add_e_f64s(simd.splat_f64s(self.common.etas[index]), weighted, by_eta);
+                turn = simd.mul_add_e_f64s(term, registers::<S>(weight_slope)[v], turn);
+            }
+            by_eta = simd.add_f64s(by_eta, by_eta);
+            if THIRD {
+                let fade = fades[v];
+                by_eta = simd.mul_f64s(by_eta, fade);
+                turn = simd.mul_f64s(turn, fade);
+                // (Σ t·W·fc′ − 2Σ η·t·W·fc·(d − rs))/d.
+                let slope = fade_slopes[v];
+                let fixed = simd.mul_add_e_f64s(plain, slope, simd.mul_f64s(by_eta, shift));
+                per_sides[v] = simd.sub_f64s(simd.mul_f64s(fixed, inverses[v]), by_eta);
+                plain = simd.mul_f64s(plain, fade);
+            }
+            (plains[v], by_etas[v], cosines[v]) = (plain, by_eta, turn);
+        }
+    }
+
+    #[inline(always)]
+    fn radial<S: Simd>(
+        &self,
+        simd: S,
+        places: &Places,
+        [plain, by_eta]: [S::f64s; 2],
+        lane: usize,
+        column: usize,
+    ) -> [S::f64s; 2] {
+        let from_centre = simd.splat_f64s(places.distance[lane] - self.common.shift);
+        let decline = simd.splat_f64s(self.declines[lane]);
+        let own = simd.negate_mul_add_e_f64s(by_eta, from_centre, simd.mul_f64s(plain, decline));
+        let distance = register::<S>(places.distance, column);
+        let from_centre = simd.sub_f64s(distance, simd.splat_f64s(self.common.shift));
+        let decline = register::<S>(self.declines, column);
+        let along = simd.negate_mul_add_e_f64s(by_eta, from_centre, simd.mul_f64s(plain, decline));
+        [along, own]
+    }
+}
+
+/// Turns the derivatives for a block of pairs into pulls on the neighbours, with or without third sides.
+///
+/// With c = u_j·u_k and d = r_jk, of a term g_j·g_k·h(d)·W(c):
+/// ∂/∂x_k = [g_j g_k′ h W − (∂c) c/r_k + (∂d) r_k/d]·u_k + B·x_j with B = (∂c)/(r_j r_k) − (∂d)/d, and likewise for j.
 #[inline(always)]
-fn turn<S: Simd, const THIRD: bool>(
+fn turn<S: Simd, T: Tally<THIRD>, const THIRD: bool>(
     simd: S,
-    near: &Near,
-    pairs: &GroupCache,
-    slopes: &Slopes<S>,
-    place: Place,
-    own: &mut OwnPull<S>,
+    tally: &T,
+    pairs: &Block,
+    sums: &Derivatives,
     pull: &mut Pull,
 ) {
-    let (lane, column) = (place.lane, place.column);
-    let inverse = register::<S>(&near.inverse, column);
-    let cosine = register::<S>(&pairs.cosines, place.block * BLOCK + place.within);
-    let turned = simd.mul_f64s(slopes.turn, cosine);
-    let per_own = simd.mul_f64s(slopes.turn, simd.splat_f64s(near.inverse[lane]));
-    let mut free = simd.mul_f64s(per_own, inverse);
-    let mut along = simd.negate_mul_add_e_f64s(turned, inverse, slopes.along);
-    own.by_cosine = simd.add_f64s(own.by_cosine, turned);
-    own.by_shape = simd.add_f64s(own.by_shape, slopes.own);
-    if THIRD {
-        free = simd.sub_f64s(free, slopes.per_side);
-        along = simd.mul_add_e_f64s(slopes.per_side, register::<S>(&near.distance, column), along);
-        own.by_side = simd.add_f64s(own.by_side, slopes.per_side);
+    let near = pairs.near;
+    let [first, second] = &sums.radial;
+    let (first, second) = (registers::<S>(first), registers::<S>(second));
+    let (turns, per_sides) = (registers::<S>(&sums.cosine), registers::<S>(&sums.per_side));
+    let cosines = registers::<S>(block_of(&pairs.cache.cosines, pairs.place));
+    let places = &near.placed();
+    let along_row = &mut pull.along[..near.lanes];
+    let [x, y, z] = &mut pull.free;
+    let mut free_rows = [&mut x[..near.lanes], &mut y[..near.lanes], &mut z[..near.lanes]];
+    let chunks = pairs.cache.chunks_of(pairs.place);
+    let parts = LANES / S::F64_LANES;
+    let mut own = OwnPull::new(simd, chunks[0].lane);
+    for (place, chunk) in chunks.iter().enumerate() {
+        let lane = chunk.lane;
+        if lane != own.lane {
+            own.add_to(simd, places, along_row, &mut free_rows);
+            own = OwnPull::new(simd, lane);
+        }
+        for part in 0..parts {
+            let v = place * parts + part;
+            let column = chunk.column + part * S::F64_LANES;
+            let inverse = register::<S>(places.inverse, column);
+            let [along, by_shape] = tally.radial(simd, places, [first[v], second[v]], lane, column);
+            let turned = simd.mul_f64s(turns[v], cosines[v]);
+            let per_own = simd.mul_f64s(turns[v], simd.splat_f64s(places.inverse[lane]));
+            let mut free = simd.mul_f64s(per_own, inverse);
+            let mut along = simd.negate_mul_add_e_f64s(turned, inverse, along);
+            own.by_cosine = simd.add_f64s(own.by_cosine, turned);
+            own.by_shape = simd.add_f64s(own.by_shape, by_shape);
+            if THIRD {
+                free = simd.sub_f64s(free, per_sides[v]);
+                along = simd.mul_add_e_f64s(per_sides[v], register::<S>(places.distance, column), along);
+                own.by_side = simd.add_f64s(own.by_side, per_sides[v]);
+            }
+            let pulled = register_mut::<S>(along_row, column);
+            *pulled = simd.add_f64s(*pulled, along);
+            for ((row, pulled), own) in places.displacement.iter().zip(&mut free_rows).zip(&mut own.free) {
+                let pulled = register_mut::<S>(pulled, column);
+                *pulled = simd.mul_add_e_f64s(free, simd.splat_f64s(row[lane]), *pulled);
+                *own = simd.mul_add_e_f64s(free, register::<S>(row, column), *own);
+            }
+        }
     }
-    let pulled = register_mut::<S>(&mut pull.along, column);
-    *pulled = simd.add_f64s(*pulled, along);
-    for k in 0..3 {
-        let row = &near.displacement[k];
-        let pulled = register_mut::<S>(&mut pull.free[k], column);
-        *pulled = simd.mul_add_e_f64s(free, simd.splat_f64s(row[lane]), *pulled);
-        own.free[k] = simd.mul_add_e_f64s(free, register::<S>(row, column), own.free[k]);
-    }
+    own.add_to(simd, places, along_row, &mut free_rows);
 }
 
 /// What pulls on one neighbour j, while its pairs are met one after another.
@@ -308,16 +349,16 @@ impl<S: Simd> OwnPull<S> {
     }
 
     #[inline(always)]
-    fn add_to(&self, simd: S, near: &Near, pull: &mut Pull) {
+    fn add_to(&self, simd: S, places: &Places, along_row: &mut [f64], free_rows: &mut [&mut [f64]; 3]) {
         let j = self.lane;
-        let by_cosine = simd.mul_f64s(self.by_cosine, simd.splat_f64s(near.inverse[j]));
+        let by_cosine = simd.mul_f64s(self.by_cosine, simd.splat_f64s(places.inverse[j]));
         let along = simd.mul_add_e_f64s(
             self.by_side,
-            simd.splat_f64s(near.distance[j]),
+            simd.splat_f64s(places.distance[j]),
             simd.sub_f64s(self.by_shape, by_cosine),
         );
-        pull.along[j] += simd.reduce_sum_f64s(along);
-        for (row, free) in pull.free.iter_mut().zip(self.free) {
+        along_row[j] += simd.reduce_sum_f64s(along);
+        for (row, free) in free_rows.iter_mut().zip(self.free) {
             row[j] += simd.reduce_sum_f64s(free);
         }
     }
