@@ -32,7 +32,7 @@ pub(crate) struct AtomCache {
     distances: Vec<f64>,
     fades: Vec<rows::Fade>,
     /// g′ of every pair shape, neighbour by neighbour.
-    pub(super) pair_slopes: Vec<f64>,
+    pub(super) pair_slopes: Lanes,
     /// The neighbours (places in `around`) within reach of the angular functions.
     pub(super) near: Vec<u32>,
     /// Monomials of the directions to those: monomial by monomial, `near` padded to whole registers.
@@ -45,6 +45,9 @@ pub(crate) struct AtomCache {
     /// Σ w²·g²: set by set, shape by shape.
     own: Lanes,
     work: Lanes,
+    /// dE/dA of what each monomial becomes when one more component multiplies it: element by element, monomial by monomial, component by
+    /// component.
+    rising: Lanes,
     tensors: tensor::Work,
     triplets: triplets::TripletCache,
 }

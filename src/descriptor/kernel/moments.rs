@@ -29,12 +29,13 @@ pub(super) fn forward<S: Simd>(simd: S, angular: &AngularPlan, numbers: &[f64], 
     }
     let near = cache.near.len();
     let stride = near.next_multiple_of(LANES);
-    cache.shapes.clear_to(near * channels);
-    cache.shape_slopes.clear_to(near * channels);
+    // All of it is written below: runs leave no gaps.
+    cache.shapes.reserve(near * channels);
+    cache.shape_slopes.reserve(near * channels);
     for (j, shapes) in cache.near.iter().zip(cache.shapes.chunks_exact_mut(channels)) {
         exponents(simd, &angular.ladder, cache.around[*j as usize].distance, shapes);
     }
-    exponentials::<S>(&mut cache.shapes);
+    exponentials::<S>(&mut cache.shapes[..near * channels]);
     for ((j, shapes), slopes) in cache
         .near
         .iter()
@@ -257,7 +258,9 @@ pub(super) fn backward<S: Simd>(
     let lowest = monomials.starts[degree.saturating_sub(2)];
     let lower = monomials.starts[degree - 1];
     let upper = monomials.starts[degree];
-    let mut rising = vec![0.0; numbers.len() * upper * 3 * channels];
+    let mut rising = std::mem::take(&mut cache.rising);
+    // What is read of it is written below.
+    rising.reserve(numbers.len() * upper * 3 * channels);
     for (element, set) in by_moment.chunks_exact(set_size).take(numbers.len()).enumerate() {
         for b in lowest..upper {
             for (k, (a, exponent)) in monomials.raised[b].iter().enumerate() {
@@ -328,4 +331,5 @@ pub(super) fn backward<S: Simd>(
         let gradient = &mut gradients[*j as usize];
         *gradient = add(*gradient, add(scale(along, u), across));
     }
+    cache.rising = rising;
 }

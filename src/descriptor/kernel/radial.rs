@@ -73,16 +73,16 @@ pub(super) fn evaluate_fades<S: Simd>(plan: &Plan, cutoff: &CutoffFunction, cach
 #[inline(always)]
 pub(super) fn forward<S: Simd>(simd: S, plan: &Plan, cache: &mut AtomCache, values: &mut [f64]) {
     let total: usize = cache.around.iter().map(|seen| plan.ladders[seen.element].len()).sum();
-    cache.work.clear_to(total);
-    cache.pair_slopes.clear();
-    cache.pair_slopes.resize(total, 0.0);
+    // All of it is written below: runs leave no gaps.
+    cache.work.reserve(total);
+    cache.pair_slopes.reserve(total);
     let mut at = 0;
     for seen in &cache.around {
         let ladder = &plan.ladders[seen.element];
         exponents(simd, ladder, seen.distance, &mut cache.work[at..at + ladder.len()]);
         at += ladder.len();
     }
-    exponentials::<S>(&mut cache.work);
+    exponentials::<S>(&mut cache.work[..total]);
     let mut sums = vec![0.0; plan.offsets[plan.ladders.len()]];
     let mut at = 0;
     for (place, seen) in cache.around.iter().enumerate() {
