@@ -83,7 +83,12 @@ impl GroupCache {
     fn write_chunks<S: Simd, const THIRD: bool>(&mut self, simd: S, group: &Group, near: &Near, reach: f64) {
         let [left, right] = group.populations;
         let columns = near.range(right);
-        let room = near.range(left).len() * columns.len().div_ceil(LANES) + CHUNKS;
+        let most: usize = if left == right {
+            (0..columns.len()).map(|others| others.div_ceil(LANES)).sum()
+        } else {
+            near.range(left).len() * columns.len().div_ceil(LANES)
+        };
+        let room = most + CHUNKS;
         if self.chunks.len() < room {
             self.chunks.resize(room, Chunk::default());
         }
@@ -118,7 +123,8 @@ impl GroupCache {
                 ..page.chunks[last]
             };
             while !page.count.is_multiple_of(CHUNKS) {
-                page.write(simd, filler, f64::INFINITY);
+                // No limit: even distances that overflow count.
+                page.write(simd, filler, f64::NAN);
             }
         }
         self.count = page.count;
