@@ -50,13 +50,21 @@ impl<const THIRD: bool> Page<'_, THIRD> {
     }
 }
 
+/// The three components of j, each in a register of its own.
+#[inline(always)]
+fn splat<S: Simd>(simd: S, [x, y, z]: [&[f64]; 3], lane: usize) -> [S::f64s; 3] {
+    [
+        simd.splat_f64s(x[lane]),
+        simd.splat_f64s(y[lane]),
+        simd.splat_f64s(z[lane]),
+    ]
+}
+
 /// Squared distances between j and the others of a chunk.
 #[inline(always)]
 fn squared_sides<S: Simd>(simd: S, places: &Places, chunk: Chunk, out: &mut [f64; LANES]) {
     let [x, y, z] = places.displacement;
-    let x_j = simd.splat_f64s(x[chunk.lane]);
-    let y_j = simd.splat_f64s(y[chunk.lane]);
-    let z_j = simd.splat_f64s(z[chunk.lane]);
+    let [x_j, y_j, z_j] = splat(simd, places.displacement, chunk.lane);
     for (part, out) in registers_mut::<S>(out).iter_mut().enumerate() {
         let column = chunk.column + part * S::F64_LANES;
         let a = simd.sub_f64s(register::<S>(x, column), x_j);
@@ -70,9 +78,7 @@ fn squared_sides<S: Simd>(simd: S, places: &Places, chunk: Chunk, out: &mut [f64
 #[inline(always)]
 fn cosines<S: Simd>(simd: S, places: &Places, chunk: Chunk, out: &mut [f64; LANES]) {
     let [x, y, z] = places.direction;
-    let x_j = simd.splat_f64s(x[chunk.lane]);
-    let y_j = simd.splat_f64s(y[chunk.lane]);
-    let z_j = simd.splat_f64s(z[chunk.lane]);
+    let [x_j, y_j, z_j] = splat(simd, places.direction, chunk.lane);
     for (part, out) in registers_mut::<S>(out).iter_mut().enumerate() {
         let column = chunk.column + part * S::F64_LANES;
         let own = [x_j, y_j, z_j];
@@ -89,9 +95,7 @@ fn cosines<S: Simd>(simd: S, places: &Places, chunk: Chunk, out: &mut [f64; LANE
 #[inline(always)]
 pub(super) fn squared_sines<S: Simd>(simd: S, places: &Places, chunk: Chunk, out: &mut [f64; LANES]) {
     let [x, y, z] = places.direction;
-    let x_j = simd.splat_f64s(x[chunk.lane]);
-    let y_j = simd.splat_f64s(y[chunk.lane]);
-    let z_j = simd.splat_f64s(z[chunk.lane]);
+    let [x_j, y_j, z_j] = splat(simd, places.direction, chunk.lane);
     for (part, out) in registers_mut::<S>(out).iter_mut().enumerate() {
         let column = chunk.column + part * S::F64_LANES;
         let (x, y, z) = (

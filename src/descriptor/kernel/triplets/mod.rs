@@ -221,26 +221,14 @@ pub(super) fn jacobian<S: Simd>(simd: S, plan: &TripletPlan, cache: &mut AtomCac
                     coefficients[..polynomial.coefficients.len()].copy_from_slice(&polynomial.coefficients);
                     evaluate_polynomial(simd, channel.degree, &coefficients, cosines, weights);
                     let weights = (&work.weights[..BLOCK], &work.weight_slopes[..BLOCK]);
-                    spread(
-                        simd,
-                        group,
-                        index..index + 1,
-                        (near, pairs, block),
-                        weights,
-                        (&mut work.derivatives, pull),
-                    );
+                    let into = (&mut work.derivatives, pull);
+                    spread(simd, group, index..index + 1, (near, pairs, block), weights, into);
                 }
                 for (product, pull) in channel.products.iter().zip(&mut rest) {
                     let at = product.angle * BLOCK..(product.angle + 1) * BLOCK;
                     let weights = (&work.angles[at.clone()], &work.angle_slopes[at]);
-                    spread(
-                        simd,
-                        group,
-                        index..index + 1,
-                        (near, pairs, block),
-                        weights,
-                        (&mut work.derivatives, pull),
-                    );
+                    let into = (&mut work.derivatives, pull);
+                    spread(simd, group, index..index + 1, (near, pairs, block), weights, into);
                 }
             }
         }

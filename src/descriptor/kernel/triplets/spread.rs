@@ -101,7 +101,7 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// The channels, with their weights and those's slopes.
+    /// The channels, with their weights and the weights' slopes.
     #[inline(always)]
     fn channels(&self) -> impl Iterator<Item = (usize, (&Row, &Row))> {
         self.channels.clone().zip(self.weights.iter().zip(self.weight_slopes))
@@ -206,7 +206,8 @@ impl<const THIRD: bool> Tally<THIRD> for CommonTally<'_, THIRD> {
     fn sum<S: Simd>(&self, simd: S, pairs: &Block, sums: &mut Derivatives) {
         let (cache, block) = (pairs.cache, pairs.place);
         let channels = pairs.group.channels.len();
-        let terms = &cache.terms.as_chunks::<BLOCK>().0[block * channels..][..channels];
+        let first = GroupCache::terms_of(pairs.group, block, 0);
+        let terms = &cache.terms.as_chunks::<BLOCK>().0[first..][..channels];
         let [plains, by_etas] = &mut sums.radial;
         let (plains, by_etas) = (registers_mut::<S>(plains), registers_mut::<S>(by_etas));
         let cosines = registers_mut::<S>(&mut sums.cosine);
