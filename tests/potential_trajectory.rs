@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use rand::RngExt;
+use slmc::descriptor::DescriptorConfig;
 use slmc::dynamics::{Kinetics, integrate};
 use slmc::linear::Vec3;
 use slmc::network::NetworkConfig;
@@ -48,7 +49,7 @@ fn learnt() -> (Structure, NeuralPotential) {
         }),
         ..TrainingConfig::default()
     };
-    let mut trainer = Trainer::new(Default::default(), network, training).unwrap();
+    let mut trainer = Trainer::new(DescriptorConfig::default(), network, training).unwrap();
     (crystal, trainer.fit(&frames, None, 3, &|_| {}).unwrap().potential)
 }
 
