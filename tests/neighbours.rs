@@ -205,6 +205,29 @@ fn four_thousand_atoms_have_the_neighbours_an_independent_count_finds() {
 }
 
 #[test]
+fn threads_that_share_a_large_system_find_what_one_finds() {
+    let cell = Cell::new([[13.0, 0.0, 0.0], [4.0, 15.0, 0.0], [-2.0, 1.0, 11.0]], [true, true, false]).unwrap();
+    let chance = |i: usize, k: usize| 1.7 * (12.9898 * i as f64 + 78.233 * k as f64).sin();
+    let positions = (0..300).map(|i| cell.cartesian(std::array::from_fn(|k| chance(i, k)))).collect();
+    let whole = structure(cell, positions);
+    let mut lost = whole.positions.clone();
+    lost[123] = [f64::NAN, 0.0, 0.0];
+    let lost = whole.with_positions(lost);
+    let collapsed = structure(Cell::cubic(0.05).unwrap(), vec![[0.0; 3]; 256]);
+    let lists = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| [&whole, &lost, &collapsed].map(|structure| NeighbourList::build(structure, 4.0)))
+    };
+    let one = lists(1);
+    assert!(one[0] == NeighbourList::build_all_images(&whole, 4.0) && one[0].is_complete());
+    assert!(one[1].of(123).is_empty() && !one[1].is_complete() && !one[1].is_empty());
+    assert!(one[2].is_empty() && !one[2].is_complete());
+    for threads in [2, 3, 7] {
+        assert!(lists(threads) == one, "{threads} threads");
+    }
+}
+
+#[test]
 fn a_supercell_repeats_every_environment() {
     let cell = Cell::new([[3.1, 0.2, 0.0], [0.4, 2.8, -0.3], [-0.5, 0.6, 3.5]], [true; 3]).unwrap();
     let unit = structure(cell, vec![[0.1, 0.2, 0.3], [1.4, 1.3, 1.9]])

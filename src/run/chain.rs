@@ -87,6 +87,8 @@ pub struct Chain {
     pub labels: u64,
     /// Oracle energies after each sampling step of the present block, eV.
     pub energies: Vec<f64>,
+    /// How many of those steps were accepted.
+    pub accepted: usize,
     /// Labels of the sampling steps of the present block up to each.
     pub spent: Vec<u64>,
     /// Labelled structures of the bootstrap trajectory at hand.
@@ -155,6 +157,7 @@ impl Chain {
             finished: false,
             labels: 0,
             energies: Vec::new(),
+            accepted: 0,
             spent: Vec::new(),
             bootstrap_frames: Vec::new(),
             block_ends: Vec::new(),

@@ -31,20 +31,25 @@ pub enum Action {
 /// How many of the latest learning decisions the early freeze looks at.
 pub const WINDOW: usize = 20;
 
+/// The part of the forecast acceptance that a freeze must show to stand. With less a sample costs so much more that learning anew pays:
+/// proposals that move everything give a/(2 − a) effective samples a call at acceptance a, 0.70 where a = 0.82 and 0.94 where a = 0.97.
+pub const TOLERATED: f64 = 0.85;
+
 impl Schedule {
-    /// What to do after a round, given the labels in the data set, the labels the newest training saw or sees (`None` before
-    /// the first), the expected total-energy error (eV) of the network that made the round's proposals, and whether the last
-    /// [`WINDOW`] proposals were accepted. A training under way must not be asked for its error: when it ends is the clock's.
+    /// What to do after a round, given the oracle calls spent, the labelled structures in the data set, how many of them the newest
+    /// training saw or sees (`None` before the first), the expected total-energy error (eV) of the network that made the round's
+    /// proposals, and whether the last [`WINDOW`] proposals were accepted. Calls and structures differ: labels may come from files, and
+    /// those of a cheap oracle's sampling are not kept. A training under way must not be asked for its error: when it ends is the clock's.
     pub fn after_round(
         &self,
-        labels: usize,
+        spent: usize,
+        structures: usize,
         trained_on: Option<usize>,
         error: Option<f64>,
         thermal_energy: f64,
         recent: &[bool],
     ) -> Action {
-        let next_round = self.chains * (1 + self.lag as usize);
-        if labels + next_round > self.stop_after {
+        if !self.affords(spent, 1) {
             return Action::Freeze;
         }
         let Some(trained_on) = trained_on else {
@@ -61,7 +66,36 @@ impl Schedule {
         }
         // While data are few each label counts: a quarter more data is worth a training.
         let due = trained_on + self.retrain_every.min(trained_on.div_ceil(4));
-        if labels >= due { Action::Retrain } else { Action::Keep }
+        if structures >= due { Action::Retrain } else { Action::Keep }
+    }
+
+    /// Whether the budget allows so many more rounds, with those that overlap with a training.
+    fn affords(&self, spent: usize, rounds: usize) -> bool {
+        spent + self.chains * (rounds + self.lag as usize) <= self.stop_after
+    }
+
+    /// Whether a freeze can have come early, by forecast, with so many oracle calls spent before it.
+    pub fn froze_early(&self, spent: usize) -> bool {
+        self.freeze_acceptance.is_some() && self.affords(spent, 1)
+    }
+
+    /// Labels that a block of learning which begins in the middle of a run is worth.
+    pub fn worth_learning(&self) -> usize {
+        self.retrain_every.max(4 * self.chains)
+    }
+
+    /// Whether an early freeze is taken back after `decided` proposals of which `accepted` were accepted: by two standard errors fewer than
+    /// [`TOLERATED`] of what was forecast, of which the integrator may take its part `integration`, while the budget leaves enough to learn from.
+    pub fn takes_back(&self, spent: usize, accepted: usize, decided: usize, integration: f64) -> bool {
+        let Some(target) = self.freeze_acceptance else {
+            return false;
+        };
+        if decided < WINDOW || spent + self.worth_learning() > self.stop_after {
+            return false;
+        }
+        let observed = accepted as f64 / decided as f64;
+        let error = (observed * (1.0 - observed) / decided as f64).sqrt();
+        observed + 2.0 * error < TOLERATED * target * integration
     }
 }
 
@@ -85,7 +119,7 @@ mod tests {
             chains: 4,
         };
         let mut labels = 12;
-        while schedule.after_round(labels, Some(labels), Some(1.0), 0.025, &[]) != Action::Freeze {
+        while schedule.after_round(labels, labels, Some(labels), Some(1.0), 0.025, &[]) != Action::Freeze {
             labels += 4;
         }
         // One more round may be under way when the freeze is decided.
@@ -103,24 +137,65 @@ mod tests {
         };
         let good = Some(0.001);
         assert_eq!(
-            schedule.after_round(101, Some(100), good, 0.025, &[true; WINDOW]),
+            schedule.after_round(101, 101, Some(100), good, 0.025, &[true; WINDOW]),
             Action::Freeze
         );
         assert_eq!(
-            schedule.after_round(101, Some(100), good, 0.025, &[false; WINDOW]),
+            schedule.after_round(101, 101, Some(100), good, 0.025, &[false; WINDOW]),
             Action::Keep
         );
         assert_eq!(
-            schedule.after_round(101, Some(100), good, 0.025, &[true; 3]),
+            schedule.after_round(101, 101, Some(100), good, 0.025, &[true; 3]),
             Action::Keep
         );
         assert_eq!(
-            schedule.after_round(125, Some(100), good, 0.025, &[false; WINDOW]),
+            schedule.after_round(125, 125, Some(100), good, 0.025, &[false; WINDOW]),
             Action::Retrain
         );
         assert_eq!(
-            schedule.after_round(101, Some(100), Some(0.1), 0.025, &[true; WINDOW]),
+            schedule.after_round(101, 101, Some(100), Some(0.1), 0.025, &[true; WINDOW]),
             Action::Keep
         );
+    }
+
+    #[test]
+    fn labels_from_files_do_not_put_off_trainings() {
+        let schedule = Schedule {
+            retrain_every: 25,
+            stop_after: 100,
+            lag: 0,
+            freeze_acceptance: None,
+            chains: 2,
+        };
+        // 239 structures came from files; what counts is how many more there are.
+        assert_eq!(schedule.after_round(24, 263, Some(239), None, 0.025, &[]), Action::Keep);
+        assert_eq!(schedule.after_round(26, 265, Some(239), None, 0.025, &[]), Action::Retrain);
+        // The budget is one of calls.
+        assert_eq!(schedule.after_round(99, 338, Some(330), None, 0.025, &[]), Action::Freeze);
+    }
+
+    #[test]
+    fn an_early_freeze_is_taken_back_where_it_fails_and_labels_are_left() {
+        let schedule = Schedule {
+            retrain_every: 25,
+            stop_after: 200,
+            lag: 0,
+            freeze_acceptance: Some(0.97),
+            chains: 2,
+        };
+        assert!(schedule.takes_back(125, 26, 40, 1.0));
+        // Few proposals, much luck: 0.75 of 40 may be 0.85.
+        assert!(!schedule.takes_back(125, 30, 40, 1.0));
+        assert!(schedule.takes_back(125, 300, 400, 1.0));
+        // What the integrator was allowed is not the network's fault.
+        assert!(!schedule.takes_back(125, 26, 40, 0.8));
+        assert!(!schedule.takes_back(125, 0, 10, 1.0), "too few to judge");
+        assert!(!schedule.takes_back(180, 26, 40, 1.0), "too few labels left");
+        let never = Schedule {
+            freeze_acceptance: None,
+            ..schedule
+        };
+        assert!(!never.takes_back(125, 26, 40, 1.0) && !never.froze_early(100));
+        assert!(schedule.froze_early(198) && !schedule.froze_early(199));
     }
 }

@@ -1,7 +1,8 @@
 //! The trainer thread: fits a generation, tunes the trajectory on it, and hands both back.
 
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crossbeam::channel::{Sender, unbounded};
 
@@ -83,8 +84,9 @@ pub const MASSES: &str = "masses.json";
 /// A running trainer.
 #[derive(Debug)]
 pub struct Trainer {
-    requests: Option<Sender<TrainRequest>>,
-    thread: Option<JoinHandle<()>>,
+    requests: Sender<TrainRequest>,
+    /// Whether nobody waits for what is under way.
+    abandoned: Arc<AtomicBool>,
 }
 
 impl Trainer {
@@ -97,7 +99,9 @@ impl Trainer {
         tell: impl Fn(TrainReply) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (requests, queue) = unbounded::<TrainRequest>();
-        let thread = thread::Builder::new().name("trainer".to_owned()).spawn(move || {
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let given_up = Arc::clone(&abandoned);
+        thread::Builder::new().name("trainer".to_owned()).spawn(move || {
             let mut fitter = make();
             // Trainings are done in order, so what was tuned last does not depend on when the driver heard of it.
             let mut tuning = Tuning {
@@ -107,6 +111,9 @@ impl Trainer {
                 reason: String::new(),
             };
             for request in queue {
+                if given_up.load(Ordering::Relaxed) {
+                    return;
+                }
                 let mut fitted = match (&mut fitter, &request.restore) {
                     (Err(error), _) => Err(error.clone()),
                     (Ok(fitter), Some(folder)) => {
@@ -119,6 +126,9 @@ impl Trainer {
                     }
                     (Ok(fitter), None) => fitter.fit(&request.frames, request.seed),
                 };
+                if given_up.load(Ordering::Relaxed) {
+                    return;
+                }
                 match (&mut fitted, &request.journalled) {
                     (Ok(_), Some(known)) => {
                         match known_masses(&request, known, &tuning, environment.kinetics.masses().len()) {
@@ -156,26 +166,20 @@ impl Trainer {
             }
         })?;
         Ok(Self {
-            requests: Some(requests),
-            thread: Some(thread),
+            requests,
+            abandoned,
         })
     }
 
     /// Queues a training; they are done in order.
     pub fn submit(&self, request: TrainRequest) {
-        if let Some(requests) = &self.requests {
-            // The thread only ends when this sender is dropped.
-            let _ = requests.send(request);
-        }
+        // The thread only ends when this sender is dropped.
+        let _ = self.requests.send(request);
     }
-}
 
-impl Drop for Trainer {
-    fn drop(&mut self) {
-        self.requests = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+    /// Ends the thread without waiting for a training under way: it computes, and writes nothing.
+    pub fn end(self) {
+        self.abandoned.store(true, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,9 @@
 //! Finding neighbours in linear time: atoms wrapped into a reduced cell and sorted into bins.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
 
 use super::Cell;
 use super::neighbours::{Neighbour, within};
@@ -62,6 +65,18 @@ pub(super) struct Search<'a> {
     runs: [Vec<Vec<Run>>; 3],
     places: Vec<Option<Place>>,
     columns: Columns,
+}
+
+/// Systems of so many atoms or more are shared among threads.
+const PARALLEL: usize = 200;
+
+/// What was found for the atoms of some bins.
+#[derive(Default)]
+struct Share {
+    /// Short ranks of neighbours, atom by atom.
+    ranks: Vec<u64>,
+    /// The atoms in the order they were met in, and where the ranks of each end.
+    ends: Vec<(u32, usize)>,
 }
 
 /// All atoms within reach of one bin.
@@ -159,39 +174,85 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// [`Search::list`] bin by bin, by short ranks, which are sorted in place of neighbours: a fifth of the memory is moved.
+    /// [`Search::list`] bin by bin, by short ranks, which are sorted in place of neighbours: a fifth of the memory is moved. Threads share the
+    /// bins of large systems; the list does not depend on how.
     fn list_by_bins(&self, most: usize, starts: &mut Vec<u32>, neighbours: &mut Vec<Neighbour>) -> bool {
+        let bins = self.columns.starts.len() - 1;
+        let shares = match rayon::current_num_threads() {
+            threads if threads > 1 && self.places.len() >= PARALLEL => (2 * threads).min(bins),
+            _ => 1,
+        };
+        let found = AtomicUsize::new(0);
+        let share = |k: usize| self.share(bins * k / shares..bins * (k + 1) / shares, most, &found);
+        let shared: Option<Vec<Share>> = if shares == 1 {
+            share(0).map(|all| vec![all])
+        } else {
+            (0..shares).into_par_iter().map(share).collect()
+        };
+        let Some(shared) = shared else { return false };
+        let mut ranks: Vec<&[u64]> = vec![&[]; self.places.len()];
+        for share in &shared {
+            let mut first = 0;
+            for (i, end) in &share.ends {
+                ranks[*i as usize] = &share.ranks[first..*end];
+                first = *end;
+            }
+        }
+        starts.push(0);
+        starts.extend(ranks.iter().scan(0, |end, own| {
+            *end += own.len() as u32;
+            Some(*end)
+        }));
+        let vectors = self.cell.vectors();
+        let total = starts.last().map_or(0, |end| *end as usize);
+        if shares == 1 {
+            neighbours.reserve(total);
+            for own in ranks {
+                neighbours.extend(own.iter().map(|rank| Neighbour::of_short_rank(*rank, vectors)));
+            }
+            return true;
+        }
+        neighbours.resize(total, Neighbour::of_short_rank(0, vectors));
+        let mut rest = neighbours.as_mut_slice();
+        let mut pieces = Vec::with_capacity(shares);
+        for own in ranks.chunks(ranks.len().div_ceil(shares)) {
+            let (piece, others) = rest.split_at_mut(own.iter().map(|own| own.len()).sum());
+            pieces.push((own, piece));
+            rest = others;
+        }
+        pieces.into_par_iter().for_each(|(own, piece)| {
+            for (neighbour, rank) in piece.iter_mut().zip(own.iter().copied().flatten()) {
+                *neighbour = Neighbour::of_short_rank(*rank, vectors);
+            }
+        });
+        true
+    }
+
+    /// The short ranks of the neighbours of all atoms in some bins; `None` once more than `most` were found by all shares together.
+    fn share(&self, bins: Range<usize>, most: usize, found: &AtomicUsize) -> Option<Share> {
         let mut surroundings = Surroundings::default();
-        let mut ranks = Vec::new();
-        let mut ranges = vec![0..0; self.places.len()];
-        for (bin, bounds) in self.columns.starts.windows(2).enumerate() {
-            let atoms = bounds[0] as usize..bounds[1] as usize;
+        let mut share = Share::default();
+        for bin in bins {
+            let atoms = self.columns.starts[bin] as usize..self.columns.starts[bin + 1] as usize;
             if atoms.is_empty() {
                 continue;
             }
             // A bin's surroundings hold some four times as many atoms as the sphere about one of them.
             if !self.gather(bin, most.saturating_mul(4), &mut surroundings) {
-                return false;
+                return None;
             }
             for i in &self.columns.atoms[atoms] {
-                let i = *i as usize;
-                let Some(here) = self.places[i] else { continue };
-                let first = ranks.len();
-                self.append_ranks(i, here, &mut surroundings, &mut ranks);
-                if ranks.len() > most {
-                    return false;
+                let Some(here) = self.places[*i as usize] else { continue };
+                let first = share.ranks.len();
+                self.append_ranks(*i as usize, here, &mut surroundings, &mut share.ranks);
+                let own = share.ranks.len() - first;
+                if found.fetch_add(own, Ordering::Relaxed) + own > most {
+                    return None;
                 }
-                ranges[i] = first..ranks.len();
+                share.ends.push((*i, share.ranks.len()));
             }
         }
-        let vectors = self.cell.vectors();
-        neighbours.reserve(ranks.len());
-        starts.push(0);
-        for range in ranges {
-            neighbours.extend(ranks[range].iter().map(|rank| Neighbour::of_short_rank(*rank, vectors)));
-            starts.push(neighbours.len() as u32);
-        }
-        true
+        Some(share)
     }
 
     /// Copies all atoms within reach of a bin, each in the image that is; false if they would be more than `most`.

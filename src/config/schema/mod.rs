@@ -331,7 +331,8 @@ pub struct LearningConfig {
     /// Steps of every chain that go on with the old network while the new one is trained.
     pub lag: u64,
     /// Freeze before `stop-after` once this acceptance is both expected from validation and seen over the latest 20 proposals; 0
-    /// spends the whole budget.
+    /// spends the whole budget. Such a freeze is on trial while steps are discarded: where clearly less than 0.85 of this acceptance is seen, it
+    /// is taken back, and learning goes on with the labels that are left.
     pub freeze_acceptance: f64,
 }
 

@@ -151,7 +151,7 @@ impl Driver {
         match happening {
             Happening::Began(chain, begun) => {
                 let (task, workspace) = *begun;
-                self.in_flight -= 1;
+                self.computing -= 1;
                 self.workspaces[chain] = Some(workspace);
                 let Activity::Proposing(id) = self.chains[chain].activity else {
                     return Ok(());

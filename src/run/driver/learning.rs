@@ -75,7 +75,7 @@ impl Driver {
                 });
             }
         }
-        self.in_flight += 1;
+        self.computing += 1;
         Ok(())
     }
 
@@ -88,7 +88,7 @@ impl Driver {
     }
 
     pub(super) fn trained(&mut self, reply: TrainReply) -> Result<(), RunError> {
-        self.in_flight -= 1;
+        self.computing -= 1;
         let Some(pending) = self.pending_training.pop_front() else {
             return Ok(());
         };
@@ -207,6 +207,7 @@ impl Driver {
             let action = self.journalled_action(round).unwrap_or_else(|| {
                 schedule.after_round(
                     self.labels_before_sampling as usize,
+                    self.frames.len(),
                     trained_on,
                     self.in_force(round).and_then(|generation| generation.validation_error),
                     self.plan.environment.thermal_energy,
@@ -245,6 +246,7 @@ impl Driver {
             this.meeting = None;
             this.finished = false;
             this.energies.clear();
+            this.accepted = 0;
             this.spent.clear();
         }
         self.settled = self.chains.iter().map(|this| this.state.structure.clone()).collect();
@@ -259,10 +261,9 @@ impl Driver {
         self.ess_reached = None;
         self.labels_before_sampling = self.labels_spent();
         if let ProposalSource::Learned(learning) = &mut self.plan.proposal {
-            learning.schedule.stop_after = learning.schedule.stop_after.max(
-                self.labels_before_sampling as usize
-                    + learning.schedule.retrain_every.max(4 * learning.schedule.chains),
-            );
+            let schedule = &mut learning.schedule;
+            let least = self.labels_before_sampling as usize + schedule.worth_learning();
+            schedule.stop_after = schedule.stop_after.max(least);
         }
         Block::Begun
     }

@@ -14,6 +14,7 @@ mod open;
 mod schedule;
 mod snapshot;
 mod steps;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -137,7 +138,10 @@ pub struct Driver {
     happenings: (Sender<Happening>, Receiver<Happening>),
     /// What whoever watches should be told.
     notices: Vec<String>,
+    /// Labels under way.
     in_flight: usize,
+    /// Trajectories and trainings under way, which a stop does not wait for: a resume does them again.
+    computing: usize,
     begun: Instant,
     longest_label: f64,
     unphysical: u64,
@@ -158,10 +162,12 @@ impl Driver {
                 pool.cancel();
             }
         }
-        // The threads end here, so that nothing outlives the lock.
+        // Whatever may write ends here, so that nothing of it outlives the lock.
         self.pool = None;
         self.first_pool = None;
-        self.trainer = None;
+        if let Some(trainer) = self.trainer.take() {
+            trainer.end();
+        }
         if result.is_err() {
             self.keep_late_answers();
         }
@@ -259,10 +265,12 @@ impl Driver {
                 }
                 self.pump(stopping.is_some())?;
             }
-            if self.bootstrapped && self.chains.iter().all(|chain| chain.finished) && self.in_flight == 0 {
+            let at_work = self.in_flight + self.computing > 0;
+            if self.bootstrapped && self.chains.iter().all(|chain| chain.finished) && !at_work {
                 return Ok(Finish::Completed(self.completion()));
             }
-            if self.out_of_time && stopping.is_none() && self.in_flight == 0 {
+            // A training may end within the time that is left.
+            if self.out_of_time && stopping.is_none() && !at_work {
                 stopping = Some("the time limit leaves no room for another label".to_owned());
             }
             if let Some(reason) = &stopping

@@ -120,6 +120,7 @@ impl Driver {
             happenings: unbounded(),
             notices: Vec::new(),
             in_flight: 0,
+            computing: 0,
             begun: Instant::now(),
             longest_label: 0.0,
             unphysical: 0,

@@ -106,12 +106,15 @@ impl Driver {
                 _ => {}
             }
         }
+        if !journalled && self.waits_for_trial(sampled) {
+            return Next::Blocked;
+        }
         // Chains wait for each other where the effective sample size is looked at, so that it sees the same steps always.
         if !journalled
             && sampling.until_ess.is_some()
             && sampled > 0
             && sampled.is_multiple_of(ESS_EVERY)
-            && !self.ess_looked_at(sampled)
+            && !self.have_sampled(sampled)
         {
             return Next::Blocked;
         }
@@ -128,7 +131,8 @@ impl Driver {
         }
     }
 
-    pub(super) fn ess_looked_at(&self, sampled: u64) -> bool {
+    /// Whether all chains have come so far in sampling.
+    pub(super) fn have_sampled(&self, sampled: u64) -> bool {
         self.chains.iter().all(|chain| chain.energies.len() as u64 >= sampled)
     }
 

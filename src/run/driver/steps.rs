@@ -42,6 +42,7 @@ impl Driver {
             return Ok(false);
         }
         self.look_at_ess();
+        self.judge_freeze()?;
         match self.begin_block(chain) {
             Block::Begun => return Ok(true),
             Block::Waiting => return Ok(false),
@@ -104,7 +105,7 @@ impl Driver {
                 return Ok(false);
             };
             self.chains[chain].activity = Activity::Proposing(id);
-            self.in_flight += 1;
+            self.computing += 1;
             let environment = self.proposing(chain, &id);
             let tell = self.happenings.0.clone();
             rayon::spawn(move || {
@@ -372,6 +373,7 @@ impl Driver {
                 self.outputs.frame(chain, &state, decision, temperature)?;
             }
             this.energies.push(decision.energy);
+            this.accepted += usize::from(accepted);
             let spent = this.spent.last().copied().unwrap_or(0) + u64::from(decision.labels);
             this.spent.push(spent);
         }
