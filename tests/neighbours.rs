@@ -206,9 +206,15 @@ fn four_thousand_atoms_have_the_neighbours_an_independent_count_finds() {
 
 #[test]
 fn threads_that_share_a_large_system_find_what_one_finds() {
-    let cell = Cell::new([[13.0, 0.0, 0.0], [4.0, 15.0, 0.0], [-2.0, 1.0, 11.0]], [true, true, false]).unwrap();
+    let cell = Cell::new(
+        [[13.0, 0.0, 0.0], [4.0, 15.0, 0.0], [-2.0, 1.0, 11.0]],
+        [true, true, false],
+    )
+    .unwrap();
     let chance = |i: usize, k: usize| 1.7 * (12.9898 * i as f64 + 78.233 * k as f64).sin();
-    let positions = (0..300).map(|i| cell.cartesian(std::array::from_fn(|k| chance(i, k)))).collect();
+    let positions = (0..300)
+        .map(|i| cell.cartesian(std::array::from_fn(|k| chance(i, k))))
+        .collect();
     let whole = structure(cell, positions);
     let mut lost = whole.positions.clone();
     lost[123] = [f64::NAN, 0.0, 0.0];

@@ -55,18 +55,28 @@ impl Schedule {
         let Some(trained_on) = trained_on else {
             return Action::Retrain;
         };
-        if let (Some(target), Some(error)) = (self.freeze_acceptance, error)
+        if let Some(target) = self.freeze_acceptance
             && recent.len() >= WINDOW
+            && self.promises_enough(error, thermal_energy)
         {
             let observed = recent.iter().filter(|accepted| **accepted).count() as f64 / recent.len() as f64;
             let margin = 2.0 * (target * (1.0 - target) / recent.len() as f64).sqrt();
-            if expected_acceptance(error, thermal_energy) >= target && observed >= target - margin {
+            if observed >= target - margin {
                 return Action::Freeze;
             }
         }
         // While data are few each label counts: a quarter more data is worth a training.
         let due = trained_on + self.retrain_every.min(trained_on.div_ceil(4));
-        if structures >= due { Action::Retrain } else { Action::Keep }
+        if structures >= due {
+            Action::Retrain
+        } else {
+            Action::Keep
+        }
+    }
+
+    /// Whether the error that is expected of a network's total energies (eV) promises the acceptance that an early freeze is for.
+    pub fn promises_enough(&self, error: Option<f64>, thermal_energy: f64) -> bool {
+        matches!((self.freeze_acceptance, error), (Some(target), Some(error)) if expected_acceptance(error, thermal_energy) >= target)
     }
 
     /// Whether the budget allows so many more rounds, with those that overlap with a training.
@@ -169,9 +179,15 @@ mod tests {
         };
         // 239 structures came from files; what counts is how many more there are.
         assert_eq!(schedule.after_round(24, 263, Some(239), None, 0.025, &[]), Action::Keep);
-        assert_eq!(schedule.after_round(26, 265, Some(239), None, 0.025, &[]), Action::Retrain);
+        assert_eq!(
+            schedule.after_round(26, 265, Some(239), None, 0.025, &[]),
+            Action::Retrain
+        );
         // The budget is one of calls.
-        assert_eq!(schedule.after_round(99, 338, Some(330), None, 0.025, &[]), Action::Freeze);
+        assert_eq!(
+            schedule.after_round(99, 338, Some(330), None, 0.025, &[]),
+            Action::Freeze
+        );
     }
 
     #[test]

@@ -165,10 +165,7 @@ impl Trainer {
                 });
             }
         })?;
-        Ok(Self {
-            requests,
-            abandoned,
-        })
+        Ok(Self { requests, abandoned })
     }
 
     /// Queues a training; they are done in order.

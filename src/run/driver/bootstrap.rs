@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Driver, RunError};
+use super::{Driver, Freeze, RunError};
 use crate::rng::{Purpose, stream};
 use crate::run::plan::ProposalSource;
 use crate::run::records::RequestId;
@@ -135,7 +135,7 @@ impl Driver {
         self.bootstrapped = true;
         self.labels_before_sampling = self.labels_spent();
         if self.learns() && self.bootstrap_trajectories() == 0 {
-            self.train(0, 1, false)?;
+            self.train(0, 1, Freeze::No)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Rounds, trainings and blocks: the data set grows in canonical order and generations come into force at fixed rounds.
 
-use super::{Driver, PendingTraining, RunError};
+use super::{Driver, Freeze, PendingTraining, RunError};
 use crate::run::chain::Chain;
 use crate::run::directory::replace;
 use crate::run::learner::{Action, WINDOW};
@@ -31,7 +31,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn train(&mut self, after_round: u64, from_round: u64, freeze: bool) -> Result<(), RunError> {
+    pub(super) fn train(&mut self, after_round: u64, from_round: u64, freeze: Freeze) -> Result<(), RunError> {
         let generation = (self.generations.len() + self.pending_training.len()) as u32;
         let journalled = self.journalled_generations.get(generation as usize).cloned();
         let folder = self.directory.potential(generation);
@@ -49,7 +49,7 @@ impl Driver {
             seed: self.plan.environment.seed,
             starts: self.settled.iter().take(first_rung).cloned().collect(),
             observed_error: self.observed_error(),
-            freeze,
+            freeze: freeze != Freeze::No,
             masses: journalled
                 .as_ref()
                 .and_then(|known| known.masses)
@@ -109,13 +109,18 @@ impl Driver {
             if let Some(why) = &fitted.kept_previous {
                 self.event("training", None, format!("kept the previous network: {why}"), None)?;
             }
+            let frozen = match pending.freeze {
+                Freeze::No => false,
+                Freeze::Early => self.forecast_holds(fitted.validation_error)?,
+                Freeze::Certain => true,
+            };
             let generation = Generation {
                 generation: pending.generation,
                 block: pending.block,
                 labels: pending.labels,
                 after_round: pending.after_round,
                 from_round: pending.from_round,
-                frozen: pending.freeze,
+                frozen,
                 kept_previous: fitted.kept_previous.is_some(),
                 validation_error: fitted.validation_error,
                 trajectory: reply.trajectory,
@@ -150,6 +155,38 @@ impl Driver {
             .rfind(|generation| generation.block < self.block || generation.from_round <= round)
     }
 
+    /// The total-energy error expected of the network that proposed in a round, eV, if no newer one was asked for: a forecast of acceptance is the
+    /// newest network's. What one that is under way would say depends on the clock.
+    fn forecast(&self, round: u64) -> Option<f64> {
+        let block = self.block;
+        let newer = |in_block: u32, from_round: u64| in_block == block && from_round > round;
+        let superseded = self.pending_training.iter().any(|own| newer(own.block, own.from_round))
+            || self.generations.iter().any(|own| newer(own.block, own.from_round));
+        self.in_force(round)
+            .filter(|_| !superseded)
+            .and_then(|generation| generation.validation_error)
+    }
+
+    /// Whether a network that was to be frozen by forecast is as good as had been expected with fewer labels; where it is not, learning goes on.
+    fn forecast_holds(&mut self, error: Option<f64>) -> Result<bool, RunError> {
+        let ProposalSource::Learned(learning) = &self.plan.proposal else {
+            return Ok(true);
+        };
+        let thermal_energy = self.plan.environment.thermal_energy;
+        if learning.schedule.promises_enough(error, thermal_energy) {
+            return Ok(true);
+        }
+        let message = match error {
+            Some(error) => format!(
+                "with the latest labels an error of {:.2} meV is expected, more than before: learning goes on instead of freezing",
+                1e3 * error
+            ),
+            None => "with the latest labels no error can be expected: learning goes on instead of freezing".to_owned(),
+        };
+        self.event("training", None, message, None)?;
+        Ok(false)
+    }
+
     /// What the journal says was done after a round, so that a replay does not depend on keys that `--relearn` may change.
     fn journalled_action(&self, round: u64) -> Option<Action> {
         let next = self
@@ -168,7 +205,7 @@ impl Driver {
                 .generations
                 .last()
                 .is_some_and(|generation| generation.frozen && generation.block == self.block)
-                || self.pending_training.iter().any(|pending| pending.freeze);
+                || self.pending_training.iter().any(|pending| pending.freeze != Freeze::No);
             if !self.learns() || frozen {
                 return Ok(());
             }
@@ -204,12 +241,14 @@ impl Driver {
             let newest = self.pending_training.back().map(|pending| pending.labels);
             let trained_on = newest.or_else(|| self.generations.last().map(|generation| generation.labels));
             let schedule = learning.schedule;
-            let action = self.journalled_action(round).unwrap_or_else(|| {
+            let action = self.journalled_action(round);
+            let journalled = action.is_some();
+            let action = action.unwrap_or_else(|| {
                 schedule.after_round(
                     self.labels_before_sampling as usize,
                     self.frames.len(),
                     trained_on,
-                    self.in_force(round).and_then(|generation| generation.validation_error),
+                    self.forecast(round),
                     self.plan.environment.thermal_energy,
                     &self.recent,
                 )
@@ -219,8 +258,11 @@ impl Driver {
             let from_round = round + lag + 1;
             match action {
                 Action::Keep => {}
-                Action::Retrain => self.train(round, from_round, false)?,
-                Action::Freeze => self.train(round, from_round, true)?,
+                Action::Retrain => self.train(round, from_round, Freeze::No)?,
+                Action::Freeze if !journalled && schedule.froze_early(self.labels_before_sampling as usize) => {
+                    self.train(round, from_round, Freeze::Early)?;
+                }
+                Action::Freeze => self.train(round, from_round, Freeze::Certain)?,
             }
         }
     }

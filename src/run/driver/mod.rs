@@ -57,6 +57,17 @@ enum Happening {
     Trained(Box<TrainReply>),
 }
 
+/// Whether a training is the last before sampling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Freeze {
+    /// It is one of several.
+    No,
+    /// By forecast, which the network must bear out.
+    Early,
+    /// The budget is spent, or the journal says so.
+    Certain,
+}
+
 /// A training that was asked for.
 struct PendingTraining {
     generation: u32,
@@ -64,7 +75,7 @@ struct PendingTraining {
     labels: usize,
     after_round: u64,
     from_round: u64,
-    freeze: bool,
+    freeze: Freeze,
     /// kT of each rung from then on, where a ladder is placed, eV.
     ladder: Option<Vec<f64>>,
     /// Read from the learning journal: only the network has to be brought back.

@@ -34,7 +34,10 @@ impl Driver {
             return Ok(());
         };
         let there = |chain: &Chain| chain.energies.len() as u64 == steps && chain.replay.is_empty();
-        let ends_anyway = self.chains.iter().any(|chain| chain.block_ends.len() > self.block as usize);
+        let ends_anyway = self
+            .chains
+            .iter()
+            .any(|chain| chain.block_ends.len() > self.block as usize);
         if ends_anyway || !self.chains.iter().all(there) {
             return Ok(());
         }
