@@ -126,7 +126,7 @@ impl Setting {
     /// Runs or resumes in the named directory, whose number of fits so far is given; gives how it ended.
     fn run(&self, name: &str, fitted: usize, hold: Option<usize>) -> (PathBuf, Finish) {
         let folder = self.folder.path();
-        let directory = RunDirectory::new(&folder.join(name));
+        let directory = RunDirectory::new(folder.join(name));
         let mut plan = plan(&self.config, folder, directory.root());
         directory.create().unwrap();
         std::fs::write(directory.config(), &plan.config).unwrap();
