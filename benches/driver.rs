@@ -66,6 +66,7 @@ fn plan(start: &Structure, chains: usize, steps: u64, cheap_oracle: bool) -> Pla
             steps: 1,
             segments: 1,
             jitter: 0.0,
+            momentum_draws: 3,
             band: 1.0,
         },
         proposal: ProposalSource::Fixed(Arc::new(Flat)),

@@ -12,6 +12,28 @@ pub(super) const MOST_CHAINS: usize = 1000;
 /// The jitter of lengths where none is given.
 pub(super) const DEFAULT_JITTER: f64 = 0.5;
 
+/// Momenta to choose among where no number is given: the mean of the energy gains most of what there is to gain, and its variance loses little.
+const DEFAULT_MOMENTUM_DRAWS: usize = 3;
+
+/// With more draws the energy hardly does more than change its sign.
+const MOST_MOMENTUM_DRAWS: usize = 99;
+
+impl Config {
+    /// Whether the kernel's momenta know the kinetic energy of those before.
+    fn carries_kinetic_energy(&self) -> bool {
+        matches!(self.sampling.kernel, KernelConfig::Slhmc | KernelConfig::Hmc)
+    }
+
+    /// How many momenta a segment's are chosen among.
+    pub(super) fn momentum_draws(&self) -> usize {
+        if self.carries_kinetic_energy() {
+            self.trajectory.momentum_draws.unwrap_or(DEFAULT_MOMENTUM_DRAWS)
+        } else {
+            1
+        }
+    }
+}
+
 /// Complains about numbers out of range.
 pub(super) fn check_numbers(config: &Config, check: &mut Checker<'_>) {
     if let Some(nvt) = &config.ensemble.nvt {
@@ -27,6 +49,7 @@ pub(super) fn check_numbers(config: &Config, check: &mut Checker<'_>) {
     if let Some(most) = config.trajectory.most_steps {
         check.at_least_one("trajectory.most-steps", most);
     }
+    check_momentum_draws(config, check);
     check.positive("trajectory.label-cost", config.trajectory.label_cost);
     let jitter = config.trajectory.jitter.unwrap_or(DEFAULT_JITTER);
     if !(0.0..1.0).contains(&jitter) {
@@ -82,6 +105,26 @@ pub(super) fn check_numbers(config: &Config, check: &mut Checker<'_>) {
     super::exchange::check_exchange(config, check);
     if config.max_labels == Some(0) {
         check.complain("max-labels", "no label may be spent", "raise it, or leave it out");
+    }
+}
+
+fn check_momentum_draws(config: &Config, check: &mut Checker<'_>) {
+    let key = "trajectory.momentum-draws";
+    let Some(draws) = config.trajectory.momentum_draws else {
+        return;
+    };
+    if draws % 2 == 0 || draws > MOST_MOMENTUM_DRAWS {
+        check.complain(
+            key,
+            format!("{draws} is not an odd number from 1 to {MOST_MOMENTUM_DRAWS}"),
+            "use 3, or 1 for momenta independent of those before",
+        );
+    } else if draws > 1 && !config.carries_kinetic_energy() {
+        check.complain(
+            key,
+            "the kernel draws momenta of its own at every step",
+            "remove it, or use the kernel \"slhmc\" or \"hmc\"",
+        );
     }
 }
 

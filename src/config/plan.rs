@@ -203,6 +203,7 @@ fn assemble(
             .trajectory
             .divergence
             .map_or((100.0 * hottest).max(1.0), crate::units::Energy::value),
+        momentum_draws: config.momentum_draws(),
     };
     let chains = config.chain_count();
     let proposal = match given {

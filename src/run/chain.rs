@@ -144,6 +144,7 @@ impl Chain {
                 },
                 momenta: None,
                 first_stage: None,
+                kinetic: None,
             },
             step: 1,
             journal,

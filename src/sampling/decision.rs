@@ -205,14 +205,23 @@ pub fn decide(
     };
     let energy_proposed = labels.as_ref().map(|labels| labels.energy);
     let asked = u32::from(!proposal.diverged && end.is_some());
+    let kinetic = if accepted {
+        proposal.kinetic_end
+    } else {
+        proposal.kinetic_start
+    };
     let next = match (labels, end) {
         (Some(labels), Some(end)) if accepted => State {
             structure: end.clone(),
             labels,
             momenta: None,
             first_stage: None,
+            kinetic: Some(kinetic),
         },
-        _ => state.clone(),
+        _ => State {
+            kinetic: Some(kinetic),
+            ..state.clone()
+        },
     };
     let decision = Decision {
         step: id.step,
@@ -222,11 +231,7 @@ pub fn decide(
         energy: next.labels.energy,
         stress: next.labels.stress.as_ref().map(voigt),
         cell: environment.moving_cell(&next.structure),
-        kinetic: if accepted {
-            proposal.kinetic_end
-        } else {
-            proposal.kinetic_start
-        },
+        kinetic,
         energy_proposed,
         delta,
         log_uniform: proposal.log_uniform,

@@ -40,9 +40,10 @@ impl HmcTask {
             .collect();
         waiting.reverse();
         let steps = waiting.iter().map(|segment| segment.steps as u32).sum();
-        let kinetic_first = waiting
-            .last()
-            .map_or(0.0, |segment| environment.kinetics.energy(&segment.momenta));
+        let kinetic_first = waiting.last().map_or(0.0, |segment| {
+            let momenta = segment.momenta(&environment.kinetics, state.kinetic);
+            environment.kinetics.energy(&momenta)
+        });
         Self {
             plan: *plan,
             log_uniform,
@@ -94,7 +95,12 @@ impl HmcTask {
             let Some(segment) = self.waiting.pop() else {
                 return self.done(environment, state, id, Some(labels), Outcome::Accepted);
             };
-            self.momenta = segment.momenta;
+            let before = if self.labels_used > 0 {
+                Some(environment.kinetics.energy(&self.momenta))
+            } else {
+                state.kinetic
+            };
+            self.momenta = segment.momenta(&environment.kinetics, before);
             self.strain_rate = segment.strain_rate;
             self.kinetic_segment = self.kinetic(environment);
             self.steps_left = segment.steps;
@@ -140,14 +146,23 @@ impl HmcTask {
             other => other,
         };
         let energy_proposed = labels.as_ref().map(|labels| labels.energy);
+        let kinetic = if accepted {
+            environment.kinetics.energy(&self.momenta)
+        } else {
+            self.kinetic_first
+        };
         let next = match labels {
             Some(labels) if accepted => State {
                 structure: self.structure.clone(),
                 labels,
                 momenta: None,
                 first_stage: None,
+                kinetic: Some(kinetic),
             },
-            _ => state.clone(),
+            _ => State {
+                kinetic: Some(kinetic),
+                ..state.clone()
+            },
         };
         let decision = Decision {
             step: id.step,
@@ -157,11 +172,7 @@ impl HmcTask {
             energy: next.labels.energy,
             stress: next.labels.stress.as_ref().map(voigt),
             cell: environment.moving_cell(&next.structure),
-            kinetic: if accepted {
-                environment.kinetics.energy(&self.momenta)
-            } else {
-                self.kinetic_first
-            },
+            kinetic,
             energy_proposed,
             delta,
             log_uniform: self.log_uniform,

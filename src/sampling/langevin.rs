@@ -139,11 +139,13 @@ impl LangevinTask {
                 labels,
                 momenta: Some(self.moving.momenta.clone()),
                 first_stage: None,
+                kinetic: None,
             },
             // A fresh draw of momenta leads away from where the dynamics broke down.
             None => State {
                 momenta: None,
                 first_stage: None,
+                kinetic: None,
                 ..state.clone()
             },
         };

@@ -43,6 +43,9 @@ pub struct State {
     pub momenta: Option<Vec<Vec3>>,
     /// The energy of the oracle of the first of two stages there, eV, where it is known.
     pub first_stage: Option<f64>,
+    /// The kinetic energy of the momenta that the last step left, eV, which the next draw may be over-relaxed against; `None` for
+    /// a draw of its own.
+    pub kinetic: Option<f64>,
 }
 
 /// Which of a run's oracles is asked.
@@ -68,9 +71,17 @@ pub struct TrajectoryPlan {
     pub jitter: f64,
     /// The band of the Hamiltonian beyond which a trajectory has diverged, eV.
     pub band: f64,
+    /// Momenta that the kinetic energy of each segment is chosen among (see [`Segment`]): an odd number, one for momenta that are
+    /// independent of those before.
+    #[serde(default = "TrajectoryPlan::independent_momenta")]
+    pub momentum_draws: usize,
 }
 
 impl TrajectoryPlan {
+    fn independent_momenta() -> usize {
+        1
+    }
+
     /// The number of steps for a uniform draw in [0, 1): round(steps·(1 + jitter·(2u − 1))), at least 1. It depends on the
     /// draw alone, never on the state, as reversibility of non-conservative proposals demands.
     pub fn draw_steps(&self, uniform: f64) -> usize {
@@ -200,7 +211,7 @@ impl Kernel {
     ) -> Task {
         match (self, potential) {
             (Self::Slhmc, Some(potential)) => {
-                let (proposal, end) = propose(environment, plan, potential, &state.structure, id, workspace);
+                let (proposal, end) = propose(environment, plan, potential, state, id, workspace);
                 Task::Slhmc(Box::new(SlhmcTask { proposal, end }))
             }
             (Self::Nested(nested), Some(potential)) => {

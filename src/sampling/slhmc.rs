@@ -1,21 +1,27 @@
-//! The self-learning proposal: m network trajectories in a row, each with fresh momenta, all randomness drawn up front.
+//! The self-learning proposal: m network trajectories in a row, each with momenta of its own, all randomness drawn up front.
 
 use rand::RngExt;
 
-use crate::dynamics::{StrainRate, integrate_with};
+use crate::dynamics::{Kinetics, StrainRate, integrate_with};
 use crate::linear::Vec3;
 use crate::potential::{Potential, Workspace};
 use crate::rng::{Purpose, open_uniform, stream};
-use crate::sampling::{Environment, Proposal, StepId, TrajectoryPlan};
+use crate::sampling::{Environment, Proposal, State, StepId, TrajectoryPlan};
 use crate::structure::Structure;
 
-/// A trajectory to be run: its length and fresh momenta.
+/// A trajectory to be run: its length and momenta.
+///
+/// Momenta are drawn by ordered over-relaxation (Neal, in Learning in Graphical Models, 205 (1998)): among an odd number n of fresh draws
+/// that one is taken whose kinetic energy has, in the order of all n + 1, the place opposite to that of the kinetic energy before. This
+/// keeps the Maxwell–Boltzmann distribution whatever n is, for the n + 1 are exchangeable; with n = 1 it is a fresh draw. What a trajectory
+/// has turned into kinetic energy comes back with the opposite sign, so that potential energies of neighbouring proposals are
+/// anticorrelated where trajectories exchange the two.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Segment {
     /// Time steps.
     pub steps: usize,
-    /// Momenta of the atoms at the start.
-    pub momenta: Vec<Vec3>,
+    /// Fresh momenta of the atoms, one or more draws.
+    pub draws: Vec<Vec<Vec3>>,
     /// Strain rates of the cell at the start; zero where it rests.
     pub strain_rate: StrainRate,
 }
@@ -24,13 +30,37 @@ impl Segment {
     /// Draws length, momenta and strain rates, whatever the state.
     pub fn draw(environment: &Environment, plan: &TrajectoryPlan, generator: &mut impl rand::Rng) -> Self {
         let steps = plan.draw_steps(generator.random());
-        let momenta = environment.kinetics.draw(environment.thermal_energy, generator);
+        let draws = (0..plan.momentum_draws.max(1))
+            .map(|_| environment.kinetics.draw(environment.thermal_energy, generator))
+            .collect();
         let strain_rate = environment.draw_strain_rate(generator);
         Self {
             steps,
-            momenta,
+            draws,
             strain_rate,
         }
+    }
+
+    /// The momenta after others of the kinetic energy `before` (eV); the first draw where there were none.
+    pub fn momenta(&self, kinetics: &Kinetics, before: Option<f64>) -> Vec<Vec3> {
+        let Some(before) = before.filter(|_| self.draws.len() > 1) else {
+            return self.draws.first().cloned().unwrap_or_default();
+        };
+        let mut order: Vec<(f64, &Vec<Vec3>)> = self.draws.iter().map(|draw| (kinetics.energy(draw), draw)).collect();
+        order.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let below = order.iter().filter(|(energy, _)| *energy < before).count();
+        order[opposite(below, order.len())].1.clone()
+    }
+}
+
+/// Where the opposite of a number stands in the order of an odd number of others, of which so many are below it.
+pub(super) fn opposite(below: usize, others: usize) -> usize {
+    let place = others - below;
+    // From the place of the number itself on, those of all are one more than those of the others.
+    if place > below {
+        place - 1
+    } else {
+        place.min(others - 1)
     }
 }
 
@@ -39,13 +69,13 @@ pub fn propose(
     environment: &Environment,
     plan: &TrajectoryPlan,
     potential: &dyn Potential,
-    start: &Structure,
+    start: &State,
     id: StepId,
     workspace: &mut Workspace,
 ) -> (Proposal, Option<Structure>) {
     let mut generator = stream(environment.seed, id.chain as u64, id.step, Purpose::Proposal);
     let log_uniform = open_uniform(&mut generator).ln();
-    // Drawn before anything is integrated: nothing below may depend on the state.
+    // Drawn before anything is integrated: nothing below may depend on where the chain stands.
     let segments = (0..plan.segments)
         .map(|_| Segment::draw(environment, plan, &mut generator))
         .collect();
@@ -67,7 +97,7 @@ pub fn proposal_trajectory(
     environment: &Environment,
     plan: &TrajectoryPlan,
     potential: &dyn Potential,
-    start: &Structure,
+    start: &State,
     segments: Vec<Segment>,
     log_uniform: f64,
     generation: Option<u32>,
@@ -75,16 +105,15 @@ pub fn proposal_trajectory(
 ) -> (Proposal, Option<Structure>) {
     // A list carried over from an earlier step would make the last bits depend on history.
     workspace.reset();
-    let mut labels = potential.evaluate(start, workspace);
+    let mut labels = potential.evaluate(&start.structure, workspace);
+    let mut kinetic = start.kinetic;
     let mut proposal = Proposal {
         generation,
         segments: segments.len() as u32,
         steps: segments.iter().map(|segment| segment.steps as u32).sum(),
         log_uniform,
         kinetic_change: 0.0,
-        kinetic_start: segments
-            .first()
-            .map_or(0.0, |segment| environment.kinetics.energy(&segment.momenta)),
+        kinetic_start: 0.0,
         kinetic_end: 0.0,
         network_start: labels.energy,
         network_end: f64::NAN,
@@ -93,13 +122,17 @@ pub fn proposal_trajectory(
         moves: None,
         first_stage: None,
     };
-    let mut here = start.clone();
-    for segment in segments {
+    let mut here = start.structure.clone();
+    for (index, segment) in segments.into_iter().enumerate() {
+        let momenta = segment.momenta(&environment.kinetics, kinetic);
+        if index == 0 {
+            proposal.kinetic_start = environment.kinetics.energy(&momenta);
+        }
         let trajectory = integrate_with(
             potential,
             environment.mover(),
             &here,
-            segment.momenta,
+            momenta,
             segment.strain_rate,
             &labels,
             plan.time_step,
@@ -120,6 +153,7 @@ pub fn proposal_trajectory(
         proposal.kinetic_change += trajectory.kinetic_end - trajectory.kinetic_start;
         proposal.kinetic_change += trajectory.cell_kinetic_change;
         proposal.kinetic_end = trajectory.kinetic_end;
+        kinetic = Some(trajectory.kinetic_end);
         here = trajectory.structure;
         labels = trajectory.labels;
     }

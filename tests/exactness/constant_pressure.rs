@@ -256,6 +256,7 @@ fn run_by(bench: &Bench, row: &Row, step: &Step, seed: u64) -> Run {
         labels,
         momenta: None,
         first_stage: None,
+        kinetic: None,
     };
     let mut out = Run {
         volume: Vec::new(),

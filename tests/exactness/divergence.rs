@@ -75,14 +75,7 @@ fn tight_bands_leave_the_ensemble_exact() {
 /// The control: refuses paths whose Hamiltonian has risen by more than 0.3 kT, and not those on which it has fallen.
 fn one_sided(bench: &Bench, state: &State, id: StepId, workspace: &mut Workspace) -> (Decision, State) {
     let potential = bench.proposal.as_deref().expect("a proposal surface");
-    let (mut proposal, end) = propose(
-        &bench.environment,
-        &bench.plan,
-        potential,
-        &state.structure,
-        id,
-        workspace,
-    );
+    let (mut proposal, end) = propose(&bench.environment, &bench.plan, potential, state, id, workspace);
     let rise = proposal.network_end - proposal.network_start + proposal.kinetic_change;
     proposal.diverged |= rise > 0.3 * bench.environment.thermal_energy;
     let end = end.unwrap_or_else(|| state.structure.clone());

@@ -154,6 +154,7 @@ impl Ladder {
             labels,
             momenta: None,
             first_stage: None,
+            kinetic: None,
         };
         let mut states = vec![first; count];
         let mut series = vec![vec![Vec::new(); count]; observables.len()];
@@ -302,6 +303,7 @@ impl Row {
                 steps: 6,
                 segments: 2,
                 jitter: 0.4,
+                momentum_draws: 3,
                 band: f64::INFINITY,
             },
             pairing: self.pairing,
@@ -445,6 +447,7 @@ fn exchange_of_pressures_is_exact_and_needs_the_volume() {
                 steps: 12,
                 segments: 1,
                 jitter: 0.4,
+                momentum_draws: 3,
                 band: f64::INFINITY,
             },
             pairing: Pairing::EvenOdd,

@@ -73,6 +73,7 @@ impl Bench {
                 segments,
                 jitter: 0.3,
                 band: f64::INFINITY,
+                momentum_draws: 3,
             },
             target,
             proposal,
@@ -138,6 +139,7 @@ pub fn chain(bench: &Bench, step: &Step, seed: u64, steps: usize) -> Series {
         labels,
         momenta: None,
         first_stage: None,
+        kinetic: None,
     };
     let mut id = StepId {
         chain: 0,

@@ -15,5 +15,6 @@ mod harness;
 mod langevin;
 mod masses;
 mod nested;
+mod over_relaxation;
 mod targets;
 mod truncated;

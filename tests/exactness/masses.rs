@@ -231,7 +231,7 @@ fn wrong_step(
             environment,
             &plan,
             potential,
-            &state.structure,
+            state,
             segments,
             log_uniform,
             None,

@@ -124,6 +124,12 @@ pub struct TrajectoryConfig {
     /// all modes vibrate alike.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter: Option<f64>,
+    /// Momenta are drawn so many at a time, and that one is taken whose kinetic energy has, in the order of all, the place opposite to the
+    /// kinetic energy that the trajectory before left (ordered over-relaxation): potential energies of neighbouring samples become
+    /// anticorrelated, so that their mean needs fewer samples, and their variance somewhat more. An odd number; 1 for momenta independent of
+    /// those before. Absent: 3 for the kernels `"slhmc"` and `"hmc"`; the others have independent momenta.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum_draws: Option<usize>,
     /// A trajectory whose network energy strays by more than this has diverged and is rejected without a label; absent: 100 kT
     /// and at least 1 eV.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,6 +164,7 @@ impl Default for TrajectoryConfig {
             most_segments: 5,
             label_cost: 10_000.0,
             jitter: None,
+            momentum_draws: None,
             divergence: None,
         }
     }

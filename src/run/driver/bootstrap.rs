@@ -106,6 +106,7 @@ impl Driver {
                 labels,
                 momenta: None,
                 first_stage: None,
+                kinetic: None,
             };
         }
         if let ProposalSource::Learned(learning) = &self.plan.proposal {

@@ -123,6 +123,8 @@ impl Driver {
         if accepted {
             let (left, right) = self.chains.split_at_mut(b);
             std::mem::swap(&mut left[a].state, &mut right[0].state);
+            // Momenta are of their rung's temperature and no part of the exchange.
+            std::mem::swap(&mut left[a].state.kinetic, &mut right[0].state.kinetic);
             std::mem::swap(&mut left[a].walker, &mut right[0].walker);
         }
         Ok(())

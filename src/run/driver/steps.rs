@@ -157,6 +157,8 @@ impl Driver {
             return Ok(false);
         };
         let mut state = self.chains[chain].state.clone();
+        // What a trajectory that is run again begins with is set below, once it has run.
+        let kinetic = Some(decision.kinetic);
         if self.recorded(id.phase) {
             if decision.outcome == Outcome::Unphysical {
                 // The oracle of the first stage had no answer.
@@ -165,6 +167,7 @@ impl Driver {
             // Nothing was labelled and nothing has moved.
             state.momenta = None;
             state.first_stage = first_stage_energy(&decision).or(state.first_stage);
+            state.kinetic = kinetic;
             self.settle(chain, &decision, state, None, true)?;
             return Ok(true);
         }
@@ -211,6 +214,7 @@ impl Driver {
                 state.structure = structure;
             }
         }
+        state.kinetic = kinetic;
         self.settle(chain, &decision, state, None, true)?;
         Ok(true)
     }

@@ -3,13 +3,14 @@
 //! The potential energy is what decorrelates slowest in crystals: with one momentum draw a trajectory exchanges it with the
 //! kinetic energy only half way, so ⟨U_t|U_0⟩ keeps about half of its deviation however long the trajectory. Network
 //! trajectories from fresh momenta give C(t) = corr(U_0, U_t), that is, an expected squared jump of 2(1 − C)Var U (Pasarica and
-//! Gelman, Statistica Sinica 20, 343 (2010)); m segments leave C(t)^m, an acceptance a turns that into
-//! λ = 1 − a(1 − C^m), and a geometric series gives τ = (1+λ)/(1−λ). The choice is the (t, m, time step) with the least
+//! Gelman, Statistica Sinica 20, 343 (2010)). With independent momenta m segments leave C(t)^m, an acceptance a turns that into
+//! λ = 1 − a(1 − C^m), and a geometric series gives τ = (1+λ)/(1−λ); over-relaxed ones do more ([`super::over_relaxation`]). The choice is the (t, m, time step) with the least
 //! τ·(cost of a label + steps·cost of a network step), with a the product of what the integrator and the network's error accept. With two
 //! stages a proposal costs a label of the first, and one of the oracle for the part a that passes.
 
 use rayon::prelude::*;
 
+use super::over_relaxation::{autocorrelation_time, reflection};
 use super::step_size::{integration_acceptance, widening};
 use super::walkers::{Stretch, Walker, generator};
 use super::{Masses, Range};
@@ -107,19 +108,26 @@ const WORTH: f64 = 1.1;
 
 /// The best choice for a measured correlation, a standard deviation of the integrator's error in kT and an expected acceptance of the
 /// network's error: the longest trajectories that cost at most a tenth more than the cheapest.
-pub fn choose(correlation: &[f64], error: f64, acceptance: f64, jitter: f64, range: &Range) -> Option<Choice> {
+pub fn choose(
+    correlation: &[f64],
+    error: f64,
+    acceptance: f64,
+    plan: &TrajectoryPlan,
+    range: &Range,
+) -> Option<Choice> {
     let most = correlation.len();
     let smallest = (most / 16).max(1);
+    let reflection = reflection(plan.momentum_draws);
     let candidates: Vec<(f64, Choice)> = (smallest..=most)
         .step_by(smallest)
         .filter_map(|steps| {
             // Average over the jitter of the length, and at least a tenth of it, to smooth what few trajectories measured.
-            let half = ((jitter.max(0.1) * steps as f64) as usize).max(1);
+            let half = ((plan.jitter.max(0.1) * steps as f64) as usize).max(1);
             let window = &correlation[steps.saturating_sub(half + 1)..(steps + half).min(most)];
             let mean = (window.iter().sum::<f64>() / window.len().max(1) as f64).clamp(0.0, 0.99);
             // A standard error on top, so that the luck of few trajectories does not choose.
             let smoothed = (mean + (1.0 - mean * mean) / (range.trajectories as f64).sqrt()).min(0.99);
-            cheapest(steps, smoothed, error, acceptance, range)
+            cheapest(steps, smoothed, error, acceptance, reflection, range)
         })
         .collect();
     let least = candidates.iter().map(|(cost, _)| *cost).fold(f64::INFINITY, f64::min);
@@ -131,7 +139,14 @@ pub fn choose(correlation: &[f64], error: f64, acceptance: f64, jitter: f64, ran
 }
 
 /// The number of segments and the time step for a given duration with the least cost per independent sample, and that cost.
-fn cheapest(steps: usize, correlation: f64, error: f64, acceptance: f64, range: &Range) -> Option<(f64, Choice)> {
+fn cheapest(
+    steps: usize,
+    correlation: f64,
+    error: f64,
+    acceptance: f64,
+    reflection: f64,
+    range: &Range,
+) -> Option<(f64, Choice)> {
     let factors = |segments: usize| -> Vec<f64> {
         match (range.time_step, range.integration_acceptance) {
             (false, _) => vec![1.0],
@@ -144,8 +159,7 @@ fn cheapest(steps: usize, correlation: f64, error: f64, acceptance: f64, range: 
         .map(|(segments, factor)| {
             let integration = integration_acceptance(error * factor * factor, segments);
             let accepted = acceptance * integration;
-            let left = 1.0 - accepted * (1.0 - correlation.powi(segments as i32));
-            let tau = (1.0 + left) / (1.0 - left);
+            let tau = autocorrelation_time(correlation, segments, accepted, reflection);
             let steps = ((steps as f64 / factor).round() as usize).max(1);
             let cost = tau * (range.labels(accepted) + (segments * steps) as f64);
             let choice = Choice {
@@ -182,6 +196,15 @@ mod tests {
         }
     }
 
+    const PLAN: TrajectoryPlan = TrajectoryPlan {
+        time_step: 1.0,
+        steps: 64,
+        segments: 1,
+        jitter: 0.1,
+        band: f64::INFINITY,
+        momentum_draws: 1,
+    };
+
     /// C(t) falls to a plateau of one half, as in a crystal.
     fn crystal() -> Vec<f64> {
         (1..=64).map(|t| 0.5 + 0.5 * (-(f64::from(t)) / 8.0).exp()).collect()
@@ -189,8 +212,8 @@ mod tests {
 
     #[test]
     fn dear_labels_buy_more_segments_and_shorter_steps_than_cheap_ones() {
-        let dear = choose(&crystal(), 0.1, 0.95, 0.1, &range(1e6)).unwrap();
-        let cheap = choose(&crystal(), 0.1, 0.95, 0.1, &range(1.0)).unwrap();
+        let dear = choose(&crystal(), 0.1, 0.95, &PLAN, &range(1e6)).unwrap();
+        let cheap = choose(&crystal(), 0.1, 0.95, &PLAN, &range(1.0)).unwrap();
         assert_eq!(dear.segments, 5);
         assert!(cheap.segments < dear.segments);
         assert!(dear.tau < 1.25, "{dear:?}");
@@ -203,16 +226,31 @@ mod tests {
 
     #[test]
     fn rejections_that_cost_no_dear_label_are_worth_longer_steps() {
-        let one = choose(&crystal(), 0.1, 0.95, 0.1, &range(3000.0)).unwrap();
+        let one = choose(&crystal(), 0.1, 0.95, &PLAN, &range(3000.0)).unwrap();
         let two = |first| Range {
             first_label_cost: Some(first),
             ..range(3000.0)
         };
-        let cheap = choose(&crystal(), 0.1, 0.95, 0.1, &two(1.0)).unwrap();
+        let cheap = choose(&crystal(), 0.1, 0.95, &PLAN, &two(1.0)).unwrap();
         assert!(cheap.integration < one.integration, "{cheap:?} {one:?}");
         // A first stage that is dear itself must not be asked in vain.
-        let dear = choose(&crystal(), 0.1, 0.95, 0.1, &two(10_000.0)).unwrap();
+        let dear = choose(&crystal(), 0.1, 0.95, &PLAN, &two(10_000.0)).unwrap();
         assert!(dear.integration > one.integration, "{dear:?} {one:?}");
+    }
+
+    #[test]
+    fn over_relaxed_momenta_need_fewer_segments_and_less_than_independent_samples() {
+        let over_relaxed = TrajectoryPlan {
+            momentum_draws: 3,
+            ..PLAN
+        };
+        let chosen = |correlation: &[f64], plan| choose(correlation, 0.05, 1.0, plan, &range(1e6)).unwrap();
+        let (independent, crystal) = (chosen(&crystal(), &PLAN), chosen(&crystal(), &over_relaxed));
+        assert!(crystal.tau <= independent.tau, "{crystal:?} {independent:?}");
+        // All energy is exchanged: two segments let neighbours differ most.
+        let exchanged = chosen(&[0.0; 64], &over_relaxed);
+        assert_eq!(exchanged.segments, 2);
+        assert!(exchanged.tau < 0.5, "{exchanged:?}");
     }
 
     #[test]
@@ -221,12 +259,12 @@ mod tests {
             integration_acceptance: Some(0.9),
             ..range(1e4)
         };
-        let chosen = choose(&crystal(), 0.5, 0.95, 0.1, &target).unwrap();
+        let chosen = choose(&crystal(), 0.5, 0.95, &PLAN, &target).unwrap();
         assert!((chosen.integration - 0.9).abs() < 1e-6, "{chosen:?}");
         let given = Range {
             time_step: false,
             ..range(1e4)
         };
-        assert_eq!(choose(&crystal(), 0.5, 0.95, 0.1, &given).unwrap().widening, 1.0);
+        assert_eq!(choose(&crystal(), 0.5, 0.95, &PLAN, &given).unwrap().widening, 1.0);
     }
 }

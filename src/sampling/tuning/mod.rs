@@ -2,6 +2,7 @@
 //! call is spent and no clock is read; what is found is journalled and frozen.
 
 mod length;
+mod over_relaxation;
 mod preconditioner;
 mod step_size;
 mod walkers;
@@ -9,6 +10,7 @@ mod walkers;
 use std::sync::Arc;
 
 use length::energy_correlation;
+use over_relaxation::reflection;
 use step_size::dual_averaging;
 
 use crate::dynamics::MassMatrix;
@@ -166,18 +168,22 @@ pub fn tune(
         salt,
     )?;
     let noise = measured.integration_error / environment.thermal_energy;
-    let chosen = choose(&measured.correlation, noise, acceptance, plan.jitter, range)?;
+    let chosen = choose(&measured.correlation, noise, acceptance, &plan, range)?;
     plan.time_step *= chosen.widening;
     plan.steps = chosen.steps;
     plan.segments = chosen.segments;
     reason.push_str(&format!(
-        "{} {} of {} steps of {:.2} fs: on the network the potential energy keeps {:.2} of its deviation over a segment; \
+        "{} {} of {} steps of {:.2} fs: on the network the potential energy keeps {:.2} of its deviation over a segment{}; \
          with {:.3} accepted of the integrator and {acceptance:.2} of the network's error, tau {:.2} in {} of {} network steps",
         chosen.segments,
         if chosen.segments == 1 { "segment" } else { "segments" },
         chosen.steps,
         plan.time_step / FEMTOSECOND,
         chosen.correlation,
+        match plan.momentum_draws {
+            0 | 1 => String::new(),
+            draws => format!(", momenta of {draws} draws turn kinetic energies back by {:.2}", reflection(draws)),
+        },
         chosen.integration,
         chosen.tau,
         range.first_label_cost.map_or("oracle calls".to_owned(), |first| format!(

@@ -67,13 +67,14 @@ impl Walker {
         generator: &mut Pcg64,
     ) -> Seen {
         let segment = Segment::draw(environment, plan, generator);
+        let momenta = segment.momenta(&environment.kinetics, None);
         let log_uniform = open_uniform(generator).ln();
         let mut energies = vec![self.labels.energy];
         let trajectory = crate::dynamics::integrate_with(
             potential,
             environment.mover(),
             &self.structure,
-            segment.momenta,
+            momenta,
             segment.strain_rate,
             &self.labels,
             plan.time_step,
