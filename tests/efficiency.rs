@@ -96,6 +96,7 @@ fn hybrid_monte_carlo_of_oscillators_has_its_exact_autocorrelation_time() {
         time_step,
         steps: 10,
         refresh: 1.0,
+        draws: 1,
     };
     let estimate = measured(&system, method, 100_000);
     assert!(agrees(estimate, exact(1.0)), "{estimate:?}, exact {}", exact(1.0));

@@ -105,6 +105,9 @@ fn baselines(system: &System, arguments: &Arguments) -> Result<Vec<Row>, String>
     eprintln!("tuning hybrid Monte Carlo with kept momenta");
     let kept = tune_kept(system, &starts, plain.method, seed + 3).ok_or_else(failed)?;
     let kept = confirm(kept, 1.0, seed + 4);
+    eprintln!("tuning hybrid Monte Carlo with over-relaxed momenta");
+    let over_relaxed = tune_over_relaxed(system, &starts, plain.method, seed + 8).ok_or_else(failed)?;
+    let over_relaxed = confirm(over_relaxed, 1.0, seed + 9);
     eprintln!("tuning Langevin dynamics");
     let langevin = tune_langevin(system, &starts, seed + 5).ok_or_else(failed)?;
     let langevin = confirm(langevin, 1.0, seed + 6);
@@ -116,6 +119,7 @@ fn baselines(system: &System, arguments: &Arguments) -> Result<Vec<Row>, String>
     Ok(vec![
         row("plain HMC, tuned", &plain),
         row("HMC with kept momenta, tuned", &kept),
+        row("HMC with over-relaxed momenta, tuned", &over_relaxed),
         row("Langevin, tuned", &langevin),
         row("Langevin, customary", &customary),
     ])
@@ -127,9 +131,12 @@ fn row(name: &'static str, measured: &Measured) -> Row {
             time_step,
             steps,
             refresh,
+            draws,
         } => {
             let kept = if refresh < 1.0 {
                 format!(", {:.0} % fresh", 100.0 * refresh)
+            } else if draws > 1 {
+                format!(", {draws} draws")
             } else {
                 String::new()
             };
@@ -152,6 +159,7 @@ fn tune_hmc(system: &System, starts: &[Structure], seed: u64) -> Option<Method> 
         time_step,
         steps,
         refresh: 1.0,
+        draws: 1,
     };
     let mut coarse = Vec::new();
     for k in 0..16 {
@@ -194,6 +202,31 @@ fn tune_kept(system: &System, starts: &[Structure], plain: Method, seed: u64) ->
                     time_step: time_step * shorter,
                     steps: ((steps as f64 * part).round() as usize).max(1),
                     refresh,
+                    draws: 1,
+                };
+                if !methods.contains(&method) {
+                    methods.push(method);
+                }
+            }
+        }
+    }
+    best(system, starts, &methods, 8000, 2000.0, seed)
+}
+
+/// Length and draws of momenta of over-relaxed hybrid Monte Carlo, around the time step of the plain one.
+fn tune_over_relaxed(system: &System, starts: &[Structure], plain: Method, seed: u64) -> Option<Method> {
+    let Method::Hmc { time_step, steps, .. } = plain else {
+        return None;
+    };
+    let mut methods = Vec::new();
+    for shorter in [0.8, 1.0] {
+        for part in [0.75, 1.0, 1.5] {
+            for draws in [3, 7, 15] {
+                let method = Method::Hmc {
+                    time_step: time_step * shorter,
+                    steps: ((steps as f64 * part).round() as usize).max(1),
+                    refresh: 1.0,
+                    draws,
                 };
                 if !methods.contains(&method) {
                     methods.push(method);

@@ -6,6 +6,7 @@ use slmc::dynamics::{Kinetics, Langevin, LangevinState, integrate};
 use slmc::linear::{Vec3, add, scale};
 use slmc::potential::{Labels, Potential, Workspace};
 use slmc::rng::{Purpose, open_uniform, stream};
+use slmc::sampling::Segment;
 use slmc::structure::Structure;
 use slmc::units::FEMTOSECOND;
 
@@ -34,6 +35,8 @@ pub enum Method {
         /// The share of the kinetic energy drawn anew before each trajectory: 1 is plain hybrid Monte Carlo, less keeps
         /// momenta and reverses them on rejection (Horowitz, Phys. Lett. B 268, 247 (1991)).
         refresh: f64,
+        /// Momenta that wholly fresh ones are chosen among, as [`Segment`] does: 1 for independent ones.
+        draws: usize,
     },
     /// Langevin dynamics (BAOAB); nothing is rejected.
     Langevin {
@@ -100,10 +103,11 @@ impl Walker {
                 time_step,
                 steps,
                 refresh,
+                draws,
             } => {
                 // Too few trajectories have no effective sample size.
                 for _ in 0..(calls / steps).max(8) {
-                    self.trajectory(system, time_step * FEMTOSECOND, steps, refresh);
+                    self.trajectory(system, time_step * FEMTOSECOND, steps, refresh, draws);
                 }
             }
             Method::Langevin { time_step, friction } => {
@@ -119,10 +123,17 @@ impl Walker {
         self.workspace.reset();
     }
 
-    fn trajectory(&mut self, system: &System, time_step: f64, steps: usize, refresh: f64) {
+    fn trajectory(&mut self, system: &System, time_step: f64, steps: usize, refresh: f64, draws: usize) {
         let length = steps as f64 * (0.8 + 0.4 * self.generator.random::<f64>());
         let length = (length.round() as usize).max(1);
-        let fresh = system.kinetics.draw(system.thermal_energy, &mut self.generator);
+        let fresh = Segment {
+            steps: length,
+            draws: (0..draws)
+                .map(|_| system.kinetics.draw(system.thermal_energy, &mut self.generator))
+                .collect(),
+            strain_rate: [0.0; 9],
+        };
+        let fresh = fresh.momenta(&system.kinetics, Some(system.kinetics.energy(&self.momenta)));
         let (keep, renew) = ((1.0 - refresh).max(0.0).sqrt(), refresh.sqrt());
         for (momentum, new) in self.momenta.iter_mut().zip(&fresh) {
             *momentum = add(scale(keep, *momentum), scale(renew, *new));

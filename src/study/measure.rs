@@ -41,7 +41,7 @@ struct Row {
 }
 
 /// The columns of the tidy table, in order; documented in docs/studies.md.
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 23] = [
     "atoms",
     "temperature_k",
     "steps",
@@ -58,6 +58,7 @@ const COLUMNS: [&str; 22] = [
     "potential_energy_mcse_ev",
     "tau",
     "ess_bulk",
+    "ess_sd",
     "rhat",
     "ess_per_oracle_call",
     "ess_per_oracle_call_total",
@@ -191,6 +192,7 @@ pub fn measure(results: &Results, costs: &Costs) -> Measured {
                 or(sampling, get("/potential_energy/mcse")),
                 or(sampling && moved, get("/potential_energy/tau")),
                 or(sampling && moved, get("/potential_energy/ess_bulk")),
+                or(sampling && moved, get("/potential_energy/ess_sd")),
                 or(sampling, get("/potential_energy/rhat")),
                 or(sampling && moved, get("/ess_per_oracle_call")),
                 or(sampling && moved, get("/ess_per_oracle_call_total")),

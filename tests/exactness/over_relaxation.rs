@@ -1,10 +1,12 @@
 //! Momenta that are over-relaxed against those before leave the ensemble exact; those that look at the wrong kinetic energy do not.
 
+use std::sync::Arc;
+
 use slmc::potential::Workspace;
 use slmc::sampling::{Acceptance, Decision, Kernel, State, StepId, decide, propose};
 
 use crate::canonical::{Proposal, far, nearly};
-use crate::harness::{Bench, chains, complaints, control_complaints, kernel_step, seeds};
+use crate::harness::{Bench, ERRORS, chains, complaints, control_complaints, kernel_step, seeds};
 use crate::targets::{Target, asymmetric, einstein, lennard_jones};
 
 struct Row {
@@ -114,4 +116,38 @@ fn momenta_that_look_at_another_kinetic_energy_are_caught() {
         found.push_str(&control_complaints(&format!("{wrong:?}"), &runs, &expected));
     }
     assert!(found.is_empty(), "\n{found}");
+}
+
+/// The variance of the means of many chains is what counts, whatever an estimate of one chain says. In an Einstein crystal quarters of the
+/// period exchange all energy: two segments of three draws, whose kinetic energies have the correlation −r = −0.404, leave
+/// τ = (1 − r)/(1 + r) but for what the discrete length misses.
+#[test]
+fn over_relaxed_means_scatter_less_than_those_of_independent_samples() {
+    const CHAINS: usize = 1000;
+    const STEPS: usize = 150;
+    let target = einstein(|s| s);
+    let variance = target.expected().sd.powi(2);
+    let tau = |draws: usize| {
+        let surface = Arc::clone(&target.surface);
+        let mut bench = Bench::new(target.clone(), Some(surface), 2, Acceptance::Metropolis);
+        bench.plan.momentum_draws = draws;
+        bench.plan.jitter = 0.0;
+        // So fine that nearly everything is accepted.
+        bench.plan.time_step *= 0.25;
+        bench.plan.steps *= 4;
+        let runs = chains(&bench, &kernel_step(Kernel::Slhmc), CHAINS, STEPS);
+        let means = runs
+            .iter()
+            .map(|series| series.energy.iter().sum::<f64>() / STEPS as f64);
+        let squares = means.map(|mean| (mean - target.expected().mean).powi(2));
+        squares.sum::<f64>() / CHAINS as f64 * STEPS as f64 / variance
+    };
+    // The relative standard error of a variance of so many independent means.
+    let error = (2.0 / CHAINS as f64).sqrt();
+    let (independent, over_relaxed) = (tau(1), tau(3));
+    println!("tau of the means: {independent:.3} with independent momenta, {over_relaxed:.3} of three draws");
+    let expected = (1.0 - 0.404) / (1.0 + 0.404);
+    assert!((independent - 1.0).abs() < ERRORS * error, "{independent}");
+    assert!((over_relaxed / expected - 1.0).abs() < ERRORS * error, "{over_relaxed}");
+    assert!(over_relaxed * (1.0 + ERRORS * error) < independent);
 }

@@ -217,6 +217,9 @@ fn overview(results: &Results, analysis: &Analysis) -> Markup {
                 div.tile { b { (number) } span { (name) } }
             }
         }
+        @if let Some(remark) = analysis.anticorrelation() {
+            p { "Of the " (remark) "." }
+        }
         h2 { "What to do next" }
         @if analysis.lines.is_empty() {
             p { "Nothing has been sampled yet: let the run go on." }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Results, deviation, equal_lengths, number, trajectory_json};
 use crate::analysis::acceptance::{EnergyError, exponential_average};
 use crate::analysis::advice::{Findings, Line, advise};
-use crate::analysis::statistics::{Summary, mcse_sd};
+use crate::analysis::statistics::{Summary, ess_sd, mcse_sd};
 use crate::analysis::thermodynamics::{configurational_pressure, ideal_pressure, kinetic_temperature};
 use crate::run::cell::cell_json;
 use crate::run::stages::Stages;
@@ -21,6 +21,24 @@ pub struct Analysis {
     pub lines: Vec<Line>,
     /// Why the trajectory was tuned as it was.
     pub reason: Option<String>,
+}
+
+/// Below this autocorrelation time in samples neighbours are told to be anticorrelated; of independent samples the estimate seldom is.
+const ANTICORRELATED: f64 = 0.8;
+
+impl Analysis {
+    /// What more effective samples than samples mean, where there are.
+    pub fn anticorrelation(&self) -> Option<String> {
+        let value = |key: &str| self.json.pointer(key).and_then(Value::as_f64);
+        let samples = value("/samples")?;
+        let (mean, sd) = (value("/potential_energy/ess_bulk")?, value("/potential_energy/ess_sd")?);
+        (samples / mean < ANTICORRELATED).then(|| {
+            format!(
+                "{samples} energies, anticorrelated from one to the next, the mean counts {mean:.0}, the fluctuation {sd:.0} \
+                 (trajectory.momentum-draws)"
+            )
+        })
+    }
 }
 
 impl Results {
@@ -109,6 +127,7 @@ impl Results {
                 "mcse_sd": number(mcse_sd(&equal_lengths(&energies))),
                 "ess_bulk": number(energy.ess_bulk),
                 "ess_tail": number(energy.ess_tail),
+                "ess_sd": number(ess_sd(&equal_lengths(&energies))),
                 "tau": number(kept_calls as f64 / energy.ess_bulk),
                 "rhat": number(energy.rhat),
             },
