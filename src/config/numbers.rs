@@ -25,7 +25,7 @@ impl Config {
     }
 
     /// How many momenta a segment's are chosen among.
-    pub(super) fn momentum_draws(&self) -> usize {
+    pub(crate) fn momentum_draws(&self) -> usize {
         if self.carries_kinetic_energy() {
             self.trajectory.momentum_draws.unwrap_or(DEFAULT_MOMENTUM_DRAWS)
         } else {
@@ -122,7 +122,7 @@ fn check_momentum_draws(config: &Config, check: &mut Checker<'_>) {
     } else if draws > 1 && !config.carries_kinetic_energy() {
         check.complain(
             key,
-            "the kernel draws momenta of its own at every step",
+            "the kernel has no use for it: its momenta follow from its own moves",
             "remove it, or use the kernel \"slhmc\" or \"hmc\"",
         );
     }

@@ -169,6 +169,9 @@ pub struct Header {
     /// The fingerprint of the oracle of the first of two stages.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub first_stage: Option<Fingerprint>,
+    /// Momenta that those of a segment are chosen among; absent in runs that were begun when there was no choice.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub momentum_draws: Option<usize>,
 }
 
 /// One line of the event log: for people, outside the identity contract.

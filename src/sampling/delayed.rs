@@ -1,7 +1,8 @@
 //! Delayed acceptance: a cheaper oracle decides first, and the dear one corrects what it let pass.
 //!
 //! A proposal's path x is mapped to Rx by an involution of unit Jacobian (see `decision`). With the cheap oracle's energies U* the first
-//! stage accepts with a*(x) = min(1, ρ*(Rx)/ρ*(x)), ρ*(x) = exp(−βU*)·Πφ(p): a kernel that is reversible for ρ*. The second accepts what
+//! stage accepts with a*(x) = min(1, ρ*(Rx)/ρ*(x)), ρ*(x) = exp(−βU*)·Πφ(p) (for over-relaxed momenta
+//! the density of theirs, in which the ratio is the same): a kernel that is reversible for ρ*. The second accepts what
 //! passed with min(1, ρ(Rx)a*(Rx)/[ρ(x)a*(x)]) = min(1, ρ(Rx)ρ*(x)/[ρ(x)ρ*(Rx)]) (Christen and Fox, J. Comput. Graph. Stat. 14, 795
 //! (2005)), in which kinetic energies and the measure of the cell cancel: exp(−β[Δ(U − U*)]). What the first stage rejects costs no dear
 //! label, and the ensemble is the dear oracle's, whatever U* is, as long as it is finite wherever the target is.

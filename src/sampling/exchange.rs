@@ -86,6 +86,13 @@ pub fn trades(acceptance: Acceptance, log_uniform: f64, log_ratio: f64) -> bool 
     }
 }
 
+/// Lets two chains change structures. Momenta are of their rung's temperature and no part of an exchange: the kinetic energy that the
+/// next draw looks at stays where it is.
+pub fn trade(a: &mut State, b: &mut State) {
+    std::mem::swap(a, b);
+    std::mem::swap(&mut a.kinetic, &mut b.kinetic);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -65,7 +65,7 @@ pub struct TrajectoryPlan {
     pub time_step: f64,
     /// Mean number of steps of a segment.
     pub steps: usize,
-    /// Number of segments of a proposal, each with fresh momenta.
+    /// Number of segments of a proposal, each with momenta of its own.
     pub segments: usize,
     /// Half-width of the uniform spread of the number of steps, as a fraction of `steps`.
     pub jitter: f64,

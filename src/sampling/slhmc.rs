@@ -41,27 +41,26 @@ impl Segment {
         }
     }
 
-    /// The momenta after others of the kinetic energy `before` (eV); the first draw where there were none.
+    /// The momenta after others of the kinetic energy `before` (eV); the first draw where there were none. Of an even number of draws the
+    /// last does not count: in the middle of an odd number of all there would be no opposite.
     pub fn momenta(&self, kinetics: &Kinetics, before: Option<f64>) -> Vec<Vec3> {
-        let Some(before) = before.filter(|_| self.draws.len() > 1) else {
+        let Some(before) = before.filter(|_| self.draws.len() > 2) else {
             return self.draws.first().cloned().unwrap_or_default();
         };
-        let mut order: Vec<(f64, &Vec<Vec3>)> = self.draws.iter().map(|draw| (kinetics.energy(draw), draw)).collect();
+        let odd = self.draws.iter().take(self.draws.len() - (self.draws.len() + 1) % 2);
+        let mut order: Vec<(f64, &Vec<Vec3>)> = odd.map(|draw| (kinetics.energy(draw), draw)).collect();
         order.sort_by(|a, b| a.0.total_cmp(&b.0));
         let below = order.iter().filter(|(energy, _)| *energy < before).count();
         order[opposite(below, order.len())].1.clone()
     }
 }
 
-/// Where the opposite of a number stands in the order of an odd number of others, of which so many are below it.
+/// Which of an odd number of others, in ascending order, stands opposite to a number that so many of them are below: with the number itself
+/// among them they are numbered from 0 to `others`, it has the place `below`, and its opposite the place `others − below`.
 pub(super) fn opposite(below: usize, others: usize) -> usize {
     let place = others - below;
-    // From the place of the number itself on, those of all are one more than those of the others.
-    if place > below {
-        place - 1
-    } else {
-        place.min(others - 1)
-    }
+    // The number itself is none of the others.
+    if place > below { place - 1 } else { place }
 }
 
 /// Runs the segments of one proposal from `start`; gives its numbers and, unless it diverged, its end point.
@@ -159,4 +158,44 @@ pub fn proposal_trajectory(
     }
     proposal.network_end = labels.energy;
     (proposal, Some(here))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_opposite_of_the_opposite_is_the_number_itself() {
+        for others in [1, 3, 5, 31] {
+            for below in 0..=others {
+                let found = opposite(below, others);
+                assert!(found < others, "{below} of {others}");
+                // The chosen one's own place among all, and how many of those that it leaves, the number included, are below it.
+                let place = if found >= below { found + 1 } else { found };
+                assert_eq!(place, others - below);
+            }
+        }
+    }
+
+    #[test]
+    fn the_kinetic_energy_changes_sides_and_one_draw_or_two_is_no_choice() {
+        let kinetics = Kinetics::new(vec![1.0].into(), vec![false].into(), false);
+        let draw = |speed: f64| vec![[speed, 0.0, 0.0]];
+        let segment = |speeds: &[f64]| Segment {
+            steps: 1,
+            draws: speeds.iter().map(|speed| draw(*speed)).collect(),
+            strain_rate: [0.0; 9],
+        };
+        let three = segment(&[3.0, 1.0, 2.0]);
+        // Speeds of the four in order, and the one across.
+        for (before, across) in [(0.5, 3.0), (1.5, 2.0), (2.5, 2.0), (3.5, 1.0)] {
+            let momenta = three.momenta(&kinetics, Some(0.5 * before * before));
+            assert_eq!(momenta, draw(across), "{before}");
+        }
+        assert_eq!(three.momenta(&kinetics, None), draw(3.0));
+        assert_eq!(segment(&[3.0]).momenta(&kinetics, Some(9.0)), draw(3.0));
+        assert_eq!(segment(&[3.0, 1.0]).momenta(&kinetics, Some(9.0)), draw(3.0));
+        let four = segment(&[3.0, 1.0, 2.0, 9.0]);
+        assert_eq!(four.momenta(&kinetics, Some(0.1)), draw(3.0));
+    }
 }

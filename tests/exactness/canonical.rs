@@ -113,6 +113,10 @@ const fn three(row: Row) -> Row {
     Row { segments: 3, ..row }
 }
 
+const fn uncontrolled(row: Row) -> Row {
+    Row { control: false, ..row }
+}
+
 const fn independent(row: Row) -> Row {
     Row { draws: 1, ..row }
 }
@@ -166,7 +170,15 @@ const ASYMMETRIC: &[Row] = &[
     )),
     bad(row("asymmetric, bad", asymmetric, far), 10_000),
     three(bad(row("asymmetric, bad, 3 segments", asymmetric, far), 10_000)),
-    // Over-relaxed momenta take out again what these forces heat, so that the controls would come out right.
+    // Over-relaxed momenta take out again what these forces heat: controls would come out right, and are made with independent ones.
+    uncontrolled(non_conservative(
+        row("asymmetric, non-conservative", asymmetric, swirl),
+        10_000,
+    )),
+    uncontrolled(three(non_conservative(
+        row("asymmetric, non-conservative, 3 segments", asymmetric, swirl),
+        10_000,
+    ))),
     independent(non_conservative(
         row("asymmetric, non-conservative, independent momenta", asymmetric, swirl),
         10_000,

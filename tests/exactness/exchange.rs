@@ -8,7 +8,7 @@ use slmc::dynamics::{Barostat, CellMotion, Domain, Kinetics, Load, MomentumCoupl
 use slmc::linear::sub;
 use slmc::potential::{Labels, Potential, Workspace};
 use slmc::run::ladder::geometric;
-use slmc::sampling::exchange::{exchange_uniform, log_ratio, pairing_uniform, trades};
+use slmc::sampling::exchange::{exchange_uniform, log_ratio, pairing_uniform, trade, trades};
 use slmc::sampling::{
     Acceptance, Advance, Ensemble, Environment, Groups, Kernel, NestedMoves, Pairing, Phase, Reply, State, StepId,
     TrajectoryPlan,
@@ -120,6 +120,8 @@ enum Trading {
     Exact,
     Always,
     WithoutPressure,
+    /// The kinetic energy before goes along with the structure.
+    WithMomenta,
 }
 
 impl Ladder {
@@ -201,7 +203,12 @@ impl Ladder {
                 let ratio = log_ratio(&believed[0], &states[lower], &believed[1], &states[lower + 1]);
                 tried[lower] += 1.0;
                 if trades(acceptance, exchange_uniform(seed, lower, step), ratio) {
-                    states.swap(lower, lower + 1);
+                    let (left, right) = states.split_at_mut(lower + 1);
+                    if trading == Trading::WithMomenta {
+                        std::mem::swap(&mut left[lower], &mut right[0]);
+                    } else {
+                        trade(&mut left[lower], &mut right[0]);
+                    }
                     traded[lower] += 1.0;
                 }
             }
@@ -396,6 +403,31 @@ fn every_rung_is_exact() {
             if seen > 1.0 {
                 found.push_str(&format!("{}: chains alone cross, which proves nothing\n", row.name));
             }
+        }
+    }
+    assert!(found.is_empty(), "\n{found}");
+}
+
+/// Single segments, whose kinetic energies come soonest to the potential energy.
+#[test]
+fn momenta_stay_on_their_rung() {
+    let mut found = String::new();
+    let all = rows();
+    let row = &all[0];
+    for (name, trading, wrong) in [
+        ("momenta that stay", Trading::Exact, false),
+        ("momenta that are traded", Trading::WithMomenta, true),
+    ] {
+        let mut ladder = row.ladder(Some(trading));
+        ladder.plan.segments = 1;
+        ladder.plan.momentum_draws = 7;
+        let expected = &exact(row.coefficients, ladder.rungs[0].thermal_energy)[0];
+        let runs = (1..=2).map(|seed| ladder.run(seed, row.steps, &[&|state| state.labels.energy]));
+        let energies: Vec<Vec<f64>> = runs.map(|run| run.0[0][0].clone()).collect();
+        if wrong {
+            must_fail(&mut found, name, &energies, expected);
+        } else {
+            check(&mut found, name, &energies, expected);
         }
     }
     assert!(found.is_empty(), "\n{found}");

@@ -94,7 +94,7 @@ pub struct TrajectoryConfig {
     pub time_step: Time,
     /// Time steps of a segment, before anything is tuned.
     pub steps: usize,
-    /// Segments of a proposal, each with fresh momenta, before anything is tuned.
+    /// Segments of a proposal, each with momenta of its own, before anything is tuned.
     pub segments: usize,
     /// Whether learning adapts `steps`, `segments` and `time-step` for the most independent samples per cost. What is found is frozen
     /// with the network.
@@ -126,7 +126,7 @@ pub struct TrajectoryConfig {
     pub jitter: Option<f64>,
     /// Momenta are drawn so many at a time, and that one is taken whose kinetic energy has, in the order of all, the place opposite to the
     /// kinetic energy that the trajectory before left (ordered over-relaxation): potential energies of neighbouring samples become
-    /// anticorrelated, so that their mean needs fewer samples, and their variance somewhat more. An odd number; 1 for momenta independent of
+    /// anticorrelated, so that their mean needs fewer samples, and with a mass matrix their variance somewhat more. An odd number; 1 for momenta independent of
     /// those before. Absent: 3 for the kernels `"slhmc"` and `"hmc"`; the others have independent momenta.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub momentum_draws: Option<usize>,
@@ -366,7 +366,8 @@ pub struct SamplingConfig {
     pub chains: usize,
     /// The seed of all random numbers; the same configuration and seed give the same run.
     pub seed: u64,
-    /// Ends sampling once the potential energy has this bulk effective sample size, all chains together.
+    /// Ends sampling once the potential energy has this bulk effective sample size, all chains together. With `trajectory.momentum-draws`
+    /// above 1 that may be more than the samples; other observables have fewer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until_ess: Option<f64>,
     /// What advances the chains.

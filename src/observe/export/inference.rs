@@ -125,7 +125,7 @@ pub fn inference_data(results: &Results, columns: &[Column], out: &Path) -> io::
         )?;
         add(
             "n_segments",
-            shape.integer("segments, each with fresh momenta", |decision| {
+            shape.integer("segments, each with momenta of its own", |decision| {
                 i64::from(decision.segments)
             }),
         )?;

@@ -6,7 +6,7 @@ use super::{Driver, RunError};
 use crate::run::chain::{Chain, Meeting};
 use crate::run::ladder::{LadderPlan, placed, rejections};
 use crate::run::records::ChainRecord;
-use crate::sampling::exchange::{exchange_uniform, log_ratio, pairing_uniform, trades};
+use crate::sampling::exchange::{exchange_uniform, log_ratio, pairing_uniform, trade, trades};
 use crate::sampling::{Environment, Exchange};
 
 /// Fewer energies of each rung do not move the ladder.
@@ -122,9 +122,7 @@ impl Driver {
         }
         if accepted {
             let (left, right) = self.chains.split_at_mut(b);
-            std::mem::swap(&mut left[a].state, &mut right[0].state);
-            // Momenta are of their rung's temperature and no part of the exchange.
-            std::mem::swap(&mut left[a].state.kinetic, &mut right[0].state.kinetic);
+            trade(&mut left[a].state, &mut right[0].state);
             std::mem::swap(&mut left[a].walker, &mut right[0].walker);
         }
         Ok(())

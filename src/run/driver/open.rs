@@ -20,7 +20,7 @@ use crate::run::store::LabelStore;
 impl Driver {
     /// Starts a new run in a directory or continues the one it holds; the caller holds the lock.
     pub fn open(
-        plan: Plan,
+        mut plan: Plan,
         directory: RunDirectory,
         lock: RunLock,
         stop: StopFlag,
@@ -37,6 +37,7 @@ impl Driver {
                 config: plan.config.clone(),
                 fingerprint: crate::oracle::Fingerprint::default(),
                 first_stage: None,
+                momentum_draws: Some(plan.trajectory.momentum_draws),
             },
             Err(source) => {
                 return Err(RunError::Directory {
@@ -45,6 +46,8 @@ impl Driver {
                 });
             }
         };
+        // A run keeps the momenta that it was begun with, whatever the default has become.
+        plan.trajectory.momentum_draws = header.momentum_draws.unwrap_or(1);
         let durability = plan.durability;
         let (store, dropped_labels) = LabelStore::open(&directory.labels(), durability)?;
         let first = plan.first_stage.as_ref();

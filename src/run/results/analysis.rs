@@ -23,13 +23,14 @@ pub struct Analysis {
     pub reason: Option<String>,
 }
 
-/// Below this autocorrelation time in samples neighbours are told to be anticorrelated; of independent samples the estimate seldom is.
+/// Below this autocorrelation time in samples neighbours are told to be anticorrelated, where their momenta are over-relaxed.
 const ANTICORRELATED: f64 = 0.8;
 
 impl Analysis {
     /// What more effective samples than samples mean, where there are.
     pub fn anticorrelation(&self) -> Option<String> {
         let value = |key: &str| self.json.pointer(key).and_then(Value::as_f64);
+        value("/momentum_draws").filter(|draws| *draws > 1.0)?;
         let samples = value("/samples")?;
         let (mean, sd) = (value("/potential_energy/ess_bulk")?, value("/potential_energy/ess_sd")?);
         (samples / mean < ANTICORRELATED).then(|| {
@@ -112,8 +113,15 @@ impl Results {
         };
         let last = kept.last();
         let trajectory = self.generations.iter().rfind(|generation| generation.frozen).map_or(
-            (self.config.trajectory.steps, self.config.trajectory.segments),
-            |generation| (generation.trajectory.steps, generation.trajectory.segments),
+            (
+                self.config.trajectory.steps,
+                self.config.trajectory.segments,
+                self.config.momentum_draws(),
+            ),
+            |generation| {
+                let plan = generation.trajectory;
+                (plan.steps, plan.segments, plan.momentum_draws)
+            },
         );
         let mut json = json!({
             "acceptance": acceptance,
@@ -145,6 +153,7 @@ impl Results {
             "ess_per_oracle_call_total": number(energy.ess_bulk / calls.total as f64),
             "trajectory_steps": trajectory.0,
             "segments": trajectory.1,
+            "momentum_draws": trajectory.2,
             "diverged": fraction(Outcome::Diverged),
             "unphysical": fraction(Outcome::Unphysical),
             "generation": last.and_then(|decision| decision.generation),

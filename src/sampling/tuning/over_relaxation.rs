@@ -73,7 +73,7 @@ pub(super) fn autocorrelation_time(correlation: f64, segments: usize, accepted: 
     2.0 * (1.0 - d) / ((1.0 - a) * (1.0 - d) - b * c) - 1.0
 }
 
-/// Pairs of lags that are looked at one by one; later ones have the sign of these.
+/// Pairs of lags that are looked at one by one; a sequence that turns negative later than that has nothing left to count.
 const PAIRS: usize = 32;
 
 #[cfg(test)]
