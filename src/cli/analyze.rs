@@ -193,7 +193,7 @@ pub(super) fn table(results: &Results, analysis: &Analysis) -> String {
         show(value("/ess_per_oracle_call_total"), 3)
     ));
     if let Some(remark) = analysis.anticorrelation() {
-        text.push_str(&format!("                   of {remark}\n"));
+        text.push_str(&format!("                   {remark}\n"));
     }
     if let Some(moves) = analysis.json["inner_moves"].as_object() {
         let moves = moves

@@ -218,7 +218,7 @@ fn overview(results: &Results, analysis: &Analysis) -> Markup {
             }
         }
         @if let Some(remark) = analysis.anticorrelation() {
-            p { "Of the " (remark) "." }
+            p { (remark) "." }
         }
         h2 { "What to do next" }
         @if analysis.lines.is_empty() {

@@ -35,8 +35,8 @@ impl Analysis {
         let (mean, sd) = (value("/potential_energy/ess_bulk")?, value("/potential_energy/ess_sd")?);
         (samples / mean < ANTICORRELATED).then(|| {
             format!(
-                "{samples} energies, anticorrelated from one to the next, the mean counts {mean:.0}, the fluctuation {sd:.0} \
-                 (trajectory.momentum-draws)"
+                "{samples} energies, anticorrelated from one to the next: their mean is as good as that of {mean:.0} independent ones, \
+                 their fluctuation as that of {sd:.0} (trajectory.momentum-draws)"
             )
         })
     }
