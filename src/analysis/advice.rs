@@ -271,7 +271,7 @@ fn tau(energy: &Summary, acceptance: Option<f64>) -> Line {
     } else if acceptance.is_some_and(|a| a < THRESHOLDS.good_acceptance) {
         "rejections make it long: raise the acceptance first"
     } else {
-        "proposals stay too near: use more segments per proposal, or longer trajectories"
+        "proposals stay too near: use more segments per proposal, longer trajectories, or for a crystal trajectory.masses = \"hessian\""
     };
     let threshold = format!("≤ {}", THRESHOLDS.good_tau);
     Line::new("τ in samples", format!("{tau:.2}"), threshold, verdict, advice)

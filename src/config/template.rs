@@ -88,6 +88,7 @@ temperature = "300 K"
 [trajectory]
 time-step = "{time_step}"
 steps = 40
+# masses = "hessian"          # for crystals: stiff and soft modes vibrate alike, so that shorter trajectories forget more
 
 {oracle_table}
 [pool]
