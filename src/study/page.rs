@@ -132,7 +132,7 @@ pub fn page(study: &Specification, variants: &[VariantSummary], figures: &[Figur
             tbody {
                 @for row in &rows { tr {
                     @for (index, cell) in row.iter().enumerate() {
-                        td class=(if index == 0 { "" } else { "number" }) { (cell) }
+                        td class=(if index == 0 { "name" } else { "number" }) { (cell) }
                     }
                 } }
             }
@@ -148,7 +148,7 @@ pub fn page(study: &Specification, variants: &[VariantSummary], figures: &[Figur
             thead { tr { th { "variant" } th { "settings on top of the base configuration" } } }
             tbody {
                 @for variant in &study.variants { tr {
-                    td { (variant.name) }
+                    td.name { (variant.name) }
                     td { @for setting in study.settings(variant, super::specification::POTENTIAL, &[]) { code { (setting) } br; } }
                 } }
             }
