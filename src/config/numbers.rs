@@ -12,7 +12,7 @@ pub(super) const MOST_CHAINS: usize = 1000;
 /// The jitter of lengths where none is given.
 pub(super) const DEFAULT_JITTER: f64 = 0.5;
 
-/// Momenta to choose among where no number is given: the mean of the energy gains most of what there is to gain, and its variance loses little.
+/// Momenta that self-learning proposals choose among where no number is given: the mean of the energy gains most of what there is to gain, and its variance loses little.
 const DEFAULT_MOMENTUM_DRAWS: usize = 3;
 
 /// With more draws the energy hardly does more than change its sign.
@@ -26,10 +26,11 @@ impl Config {
 
     /// How many momenta a segment's are chosen among.
     pub(crate) fn momentum_draws(&self) -> usize {
-        if self.carries_kinetic_energy() {
-            self.trajectory.momentum_draws.unwrap_or(DEFAULT_MOMENTUM_DRAWS)
-        } else {
-            1
+        match self.sampling.kernel {
+            KernelConfig::Slhmc => self.trajectory.momentum_draws.unwrap_or(DEFAULT_MOMENTUM_DRAWS),
+            // The yardstick is plain unless it is asked to be more.
+            KernelConfig::Hmc => self.trajectory.momentum_draws.unwrap_or(1),
+            KernelConfig::Nested(_) | KernelConfig::Local(_) | KernelConfig::Langevin(_) => 1,
         }
     }
 }

@@ -124,10 +124,11 @@ pub struct TrajectoryConfig {
     /// all modes vibrate alike.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter: Option<f64>,
-    /// Momenta are drawn so many at a time, and that one is taken whose kinetic energy has, in the order of all, the place opposite to the
-    /// kinetic energy that the trajectory before left (ordered over-relaxation): potential energies of neighbouring samples become
-    /// anticorrelated, so that their mean needs fewer samples, and with a mass matrix their variance somewhat more. An odd number; 1 for momenta independent of
-    /// those before. Absent: 3 for the kernels `"slhmc"` and `"hmc"`; the others have independent momenta.
+    /// Ordered over-relaxation: momenta are drawn so many at a time, and that draw is taken whose kinetic energy stands, in the order of the
+    /// draws and of the kinetic energy that the trajectory before left, opposite to the latter. The potential energies of neighbouring samples
+    /// become anticorrelated, so that their mean needs fewer samples; with a mass matrix their variance needs somewhat more (for a heat
+    /// capacity set 1). 1 draws momenta that are independent of those before; an even number would have no opposite in the middle. Absent: 3
+    /// for the kernel `"slhmc"`, 1 for the yardstick `"hmc"`; the other kernels have independent momenta.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub momentum_draws: Option<usize>,
     /// A trajectory whose network energy strays by more than this has diverged and is rejected without a label; absent: 100 kT
