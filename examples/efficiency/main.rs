@@ -191,41 +191,31 @@ fn tune_hmc(system: &System, starts: &[Structure], seed: u64) -> Option<Method> 
 
 /// Length and share of fresh momenta of generalised hybrid Monte Carlo, around the time steps of the plain one.
 fn tune_kept(system: &System, starts: &[Structure], plain: Method, seed: u64) -> Option<Method> {
-    let Method::Hmc { time_step, steps, .. } = plain else {
-        return None;
-    };
-    let mut methods = Vec::new();
-    for shorter in [0.7, 0.9] {
-        for part in [0.25, 0.5, 0.75] {
-            for refresh in [0.3, 0.5, 0.7] {
-                let method = Method::Hmc {
-                    time_step: time_step * shorter,
-                    steps: ((steps as f64 * part).round() as usize).max(1),
-                    refresh,
-                    draws: 1,
-                };
-                if !methods.contains(&method) {
-                    methods.push(method);
-                }
-            }
-        }
-    }
+    let momenta = [0.3, 0.5, 0.7].map(|refresh| (refresh, 1));
+    let methods = around(plain, [0.7, 0.9], [0.25, 0.5, 0.75], momenta);
     best(system, starts, &methods, 8000, 2000.0, seed)
 }
 
 /// Length and draws of momenta of over-relaxed hybrid Monte Carlo, around the time step of the plain one.
 fn tune_over_relaxed(system: &System, starts: &[Structure], plain: Method, seed: u64) -> Option<Method> {
+    let momenta = [3, 7, 15].map(|draws| (1.0, draws));
+    let methods = around(plain, [0.8, 1.0], [0.75, 1.0, 1.5], momenta);
+    best(system, starts, &methods, 8000, 2000.0, seed)
+}
+
+/// Time steps and lengths around those of plain hybrid Monte Carlo, with shares of fresh momenta and numbers of draws.
+fn around(plain: Method, shorter: [f64; 2], parts: [f64; 3], momenta: [(f64, usize); 3]) -> Vec<Method> {
     let Method::Hmc { time_step, steps, .. } = plain else {
-        return None;
+        return Vec::new();
     };
     let mut methods = Vec::new();
-    for shorter in [0.8, 1.0] {
-        for part in [0.75, 1.0, 1.5] {
-            for draws in [3, 7, 15] {
+    for shorter in shorter {
+        for part in parts {
+            for (refresh, draws) in momenta {
                 let method = Method::Hmc {
                     time_step: time_step * shorter,
                     steps: ((steps as f64 * part).round() as usize).max(1),
-                    refresh: 1.0,
+                    refresh,
                     draws,
                 };
                 if !methods.contains(&method) {
@@ -234,7 +224,7 @@ fn tune_over_relaxed(system: &System, starts: &[Structure], plain: Method, seed:
             }
         }
     }
-    best(system, starts, &methods, 8000, 2000.0, seed)
+    methods
 }
 
 /// The friction of Langevin dynamics at 1 fs: a coarse grid, then a fine one around its best.

@@ -12,7 +12,8 @@ pub(super) const MOST_CHAINS: usize = 1000;
 /// The jitter of lengths where none is given.
 pub(super) const DEFAULT_JITTER: f64 = 0.5;
 
-/// Momenta that self-learning proposals choose among where no number is given: the mean of the energy gains most of what there is to gain, and its variance loses little.
+/// Momenta that self-learning proposals choose among where no number is given: the mean of the energy gains most of what there is to
+/// gain, and its variance loses little.
 const DEFAULT_MOMENTUM_DRAWS: usize = 3;
 
 /// With more draws the energy hardly does more than change its sign.

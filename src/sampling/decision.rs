@@ -1,8 +1,9 @@
 //! The Metropolis decision on path space, and what is recorded of it.
 //!
 //! A proposal is m trajectories in a row, each with momenta of its own. With independent momenta p_i drawn for each segment the path
-//! (q₀; p₁…p_m) has density π(q₀)·Πφ(p_i) (over-relaxed ones change that of the path and of its reverse alike: docs/theory.md); running it backwards with reversed end momenta maps it onto itself with unit
-//! Jacobian, so accepting with min(1, exp(−β[U(q_m) − U(q₀) + ΣᵢΔKᵢ])) leaves π exact, whatever the proposal's forces
+//! (q₀; p₁…p_m) has density π(q₀)·Πφ(p_i) (over-relaxed ones change that of the path and of its reverse alike: docs/theory.md);
+//! running it backwards with reversed end momenta maps it onto itself with unit Jacobian, so accepting with
+//! min(1, exp(−β[U(q_m) − U(q₀) + ΣᵢΔKᵢ])) leaves π exact, whatever the proposal's forces
 //! (Duane et al., Phys. Lett. B 195, 216 (1987); Nagai et al., Phys. Rev. B 102, 041124(R) (2020) for one segment).
 
 use serde::{Deserialize, Serialize};

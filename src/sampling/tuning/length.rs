@@ -4,7 +4,8 @@
 //! kinetic energy only half way, so ⟨U_t|U_0⟩ keeps about half of its deviation however long the trajectory. Network
 //! trajectories from fresh momenta give C(t) = corr(U_0, U_t), that is, an expected squared jump of 2(1 − C)Var U (Pasarica and
 //! Gelman, Statistica Sinica 20, 343 (2010)). With independent momenta m segments leave C(t)^m, an acceptance a turns that into
-//! λ = 1 − a(1 − C^m), and a geometric series gives τ = (1+λ)/(1−λ); over-relaxed ones do more ([`super::over_relaxation`]). The choice is the (t, m, time step) with the least
+//! λ = 1 − a(1 − C^m), and a geometric series gives τ = (1+λ)/(1−λ); over-relaxed ones do more
+//! ([`super::over_relaxation`]). The choice is the (t, m, time step) with the least
 //! τ·(cost of a label + steps·cost of a network step), with a the product of what the integrator and the network's error accept. With two
 //! stages a proposal costs a label of the first, and one of the oracle for the part a that passes.
 
@@ -30,6 +31,8 @@ pub struct Choice {
     pub tau: f64,
     /// C(t) at the chosen length.
     pub correlation: f64,
+    /// The part of a kinetic energy's deviation that the next draw of momenta turns back; 0 for independent momenta.
+    pub reflection: f64,
     /// What the integrator's error alone lets pass.
     pub integration: f64,
 }
@@ -168,6 +171,7 @@ fn cheapest(
                 segments,
                 tau,
                 correlation,
+                reflection,
                 integration,
             };
             (cost, choice)

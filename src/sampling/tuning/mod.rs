@@ -10,7 +10,6 @@ mod walkers;
 use std::sync::Arc;
 
 use length::energy_correlation;
-use over_relaxation::reflection;
 use step_size::dual_averaging;
 
 use crate::dynamics::MassMatrix;
@@ -182,7 +181,7 @@ pub fn tune(
         chosen.correlation,
         match plan.momentum_draws {
             0 | 1 => String::new(),
-            draws => format!(", momenta of {draws} draws turn kinetic energies back by {:.2}", reflection(draws)),
+            draws => format!(", momenta of {draws} draws turn kinetic energies back by {:.2}", chosen.reflection),
         },
         chosen.integration,
         chosen.tau,
